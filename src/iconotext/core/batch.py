@@ -1,0 +1,129 @@
+"""A batch is packed: the real tokens of all rows one after the other, and offsets that say where each row begins.
+
+There is no padding to mask, to compute or to leak. An empty stream has length zero, never ``None``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def map_tensors(value: T, function: Callable[[Tensor], Tensor]) -> T:
+    """The same dataclass with ``function`` applied to every tensor in it, at any depth."""
+    changes: dict[str, object] = {}
+    for field in dataclasses.fields(value):  # type: ignore[arg-type]
+        item = getattr(value, field.name)
+        if isinstance(item, Tensor):
+            changes[field.name] = function(item)
+        elif isinstance(item, dict):
+            changes[field.name] = {
+                k: map_tensors(v, function) if dataclasses.is_dataclass(v) else v for k, v in item.items()
+            }
+        elif dataclasses.is_dataclass(item):
+            changes[field.name] = map_tensors(item, function)
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+
+
+def offsets_of(lengths: Int[Tensor, "B"]) -> Int[Tensor, "B+1"]:
+    """Where each row begins, and the total at the end."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
+def row_of(offsets: Int[Tensor, "B+1"]) -> Int[Tensor, "N"]:
+    """The row that each packed token belongs to."""
+    rows = torch.arange(offsets.numel() - 1, device=offsets.device)
+    return rows.repeat_interleave(offsets.diff())
+
+
+@dataclass(frozen=True)
+class Text:
+    """The words of the rows: ids with their position and segment, and what may be masked.
+
+    ``word`` numbers the words of the batch (pieces of one word share a number); ``special`` marks [CLS], [SEP] and the like,
+    which no objective masks. ``link`` names the region of the row that a word refers to, -1 for none.
+    """
+
+    ids: Int[Tensor, "N"]
+    position: Int[Tensor, "N"]
+    segment: Int[Tensor, "N"]
+    word: Int[Tensor, "N"]
+    special: Bool[Tensor, "N"]
+    link: Int[Tensor, "N"]
+    offsets: Int[Tensor, "B+1"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """The regions of the rows.
+
+    ``boxes`` are pixels, ``location`` what the system's location encoding makes of them, ``class_probs`` the detector's soft
+    label (width 0 where the store has none), ``attributes`` its attribute id (-1 for none). ``masked`` marks what an
+    objective has hidden: nothing ever looks for an all-zero feature. ``whole`` marks the token of the whole image.
+    """
+
+    features: Float[Tensor, "M F"]
+    boxes: Float[Tensor, "M 4"]
+    location: Float[Tensor, "M L"]
+    segment: Int[Tensor, "M"]
+    class_probs: Float[Tensor, "M C"]
+    attributes: Int[Tensor, "M"]
+    masked: Bool[Tensor, "M"]
+    whole: Bool[Tensor, "M"]
+    offsets: Int[Tensor, "B+1"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows, each a text and the regions of one image.
+
+    ``matched`` is False where the text and the image were put together on purpose to be told apart; ``position`` is the row's
+    global position in the epoch. ``group`` is the number of consecutive rows that form one example (1 for pre-training).
+    """
+
+    text: Text
+    region: Region
+    matched: Bool[Tensor, "B"]
+    position: Int[Tensor, "B"]
+    pattern: str = "full"
+    group: int = 1
+
+    def __len__(self) -> int:
+        return self.matched.numel()
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder makes of a batch: one vector for each real token of each stream, packed as they came in."""
+
+    text: Float[Tensor, "N Dt"]
+    region: Float[Tensor, "M Dr"]
+    text_offsets: Int[Tensor, "B+1"]
+    region_offsets: Int[Tensor, "B+1"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss as its sum and what it was summed over, so that parts of a batch add up exactly.
+
+    ``count`` is known before the model runs; ``sum / count`` is the mean that a paper states.
+    """
+
+    sum: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+
+    @property
+    def mean(self) -> Float[Tensor, ""]:
+        return self.sum / self.count.clamp(min=1e-12)
