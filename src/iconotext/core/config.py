@@ -1,0 +1,63 @@
+"""Frozen dataclasses to JSON and back: a config is the record of an experiment.
+
+Every value carries its class name, so a system, a schedule or a mix of objectives is read back as what it was. Only classes
+in the table that the reader passes can be made: reading a config never runs anything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iconotext.core.errors import ConfigError
+
+
+def to_data(value: Any) -> Any:
+    """Plain JSON data of a dataclass, tuple, mapping or scalar."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, tuple | list):
+        return [to_data(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_data(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ConfigError(f"A config holds plain values only, not {type(value).__name__}: {value!r}.")
+
+
+def from_data(data: Any, classes: Mapping[str, type]) -> Any:
+    """The value that ``to_data`` was given; lists become tuples.
+
+    Raises:
+        ConfigError: for a class that is not in ``classes``, or a field that the class does not have.
+    """
+    if isinstance(data, list):
+        return tuple(from_data(item, classes) for item in data)
+    if isinstance(data, dict) and "type" in data:
+        name = data["type"]
+        if name not in classes:
+            raise ConfigError(f"The config names an unknown type {name!r}; known: {', '.join(sorted(classes))}.")
+        known = {f.name for f in dataclasses.fields(classes[name])}
+        unknown = sorted(set(data) - known - {"type"})
+        if unknown:
+            raise ConfigError(
+                f"{name} has no setting {', '.join(map(repr, unknown))}; it has: {', '.join(sorted(known))}."
+            )
+        return classes[name](**{key: from_data(item, classes) for key, item in data.items() if key != "type"})
+    if isinstance(data, dict):
+        return {key: from_data(item, classes) for key, item in data.items()}
+    return data
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes JSON aside, then renames it into place."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)

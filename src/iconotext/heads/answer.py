@@ -1,0 +1,47 @@
+"""The head that answers a question from the pooled pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from iconotext.heads.transform import Transform
+from iconotext.nn.dropout import Dropout
+
+WHOLE: Any = None  # one norm for the whole matrix, as ViLBERT has it; torch takes None, its types say int
+
+
+@dataclass(frozen=True)
+class AnswerHeadKind:
+    """The published form.
+
+    "transform": linear to ``hidden``, GELU, layer norm, linear (UNITER, LXMERT). "weight_norm": weight-normed linear, ReLU,
+    dropout 0.5, weight-normed linear (ViLBERT). ``hidden`` is given as a multiple of the pooled width.
+    """
+
+    kind: Literal["transform", "weight_norm"] = "transform"
+    hidden: float = 2.0
+
+
+class AnswerHead(nn.Module):
+    """Scores of the answers [B, A] from the pooled pair [B, P]."""
+
+    def __init__(self, form: AnswerHeadKind, width: int, answers: int, eps: float) -> None:
+        super().__init__()
+        hidden = round(width * form.hidden)
+        if form.kind == "transform":
+            self.layers = nn.Sequential(Transform(width, hidden, eps), nn.Linear(hidden, answers))
+        else:
+            self.layers = nn.Sequential(
+                weight_norm(nn.Linear(width, hidden), dim=WHOLE),
+                nn.ReLU(),
+                Dropout(0.5),
+                weight_norm(nn.Linear(hidden, answers), dim=WHOLE),
+            )
+
+    def forward(self, pooled: Float[Tensor, "B P"]) -> Float[Tensor, "B A"]:
+        return self.layers(pooled)  # type: ignore[no-any-return]

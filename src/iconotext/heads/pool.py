@@ -1,0 +1,71 @@
+"""From the encoded streams to one vector a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from iconotext.core.batch import Encoded
+from iconotext.nn.streams import Dims
+
+
+@dataclass(frozen=True)
+class FirstToken:
+    """The first text token through a linear map and an activation (BERT, UNITER: tanh)."""
+
+    activation: Literal["tanh", "relu"] = "tanh"
+
+
+@dataclass(frozen=True)
+class Product:
+    """The first token of each stream through its own linear map and ReLU to ``width``, multiplied (ViLBERT)."""
+
+    width: int
+
+
+Pool = FirstToken | Product
+
+
+def pooled_width(pool: Pool, dims: Dims) -> int:
+    """The width of the pooled vector."""
+    return pool.width if isinstance(pool, Product) else dims.width["text"]
+
+
+def first(states: Float[Tensor, "N D"], offsets: Tensor) -> Float[Tensor, "B D"]:
+    """The first token of each row; zeros where a row has none."""
+    starts, empty = offsets[:-1], (offsets.diff() == 0)[:, None]
+    if states.shape[0] == 0:
+        return states.new_zeros(starts.numel(), states.shape[1])
+    taken = states.index_select(0, starts.clamp(max=states.shape[0] - 1))
+    return taken.masked_fill(empty, 0.0) if bool(empty.any()) else taken
+
+
+class Pooler(nn.Module):
+    """Makes the pooled vector [B, P] that ``pool`` describes."""
+
+    def __init__(self, pool: Pool, dims: Dims) -> None:
+        super().__init__()
+        width = pooled_width(pool, dims)
+        self.tanh = isinstance(pool, FirstToken) and pool.activation == "tanh"
+        self.text = nn.Linear(dims.width["text"], width)
+        if isinstance(pool, Product):
+            self.region = nn.Linear(dims.width["region"], width)
+        self.product = isinstance(pool, Product)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) if self.tanh else torch.relu(x)
+
+    def sides(self, encoded: Encoded) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B P"] | None]:
+        """The pooled vector of each stream, before they are put together."""
+        text = self._activate(self.text(first(encoded.text, encoded.text_offsets)))
+        if not self.product:
+            return text, None
+        return text, self._activate(self.region(first(encoded.region, encoded.region_offsets)))
+
+    def forward(self, encoded: Encoded) -> Float[Tensor, "B P"]:
+        text, region = self.sides(encoded)
+        return text if region is None else text * region

@@ -1,0 +1,105 @@
+"""A system is a page of data: what it reads, its schedule, its objectives, its sizes. No tensors, no subclass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from iconotext.core.errors import ConfigError
+from iconotext.heads.answer import AnswerHeadKind
+from iconotext.heads.pool import Pool
+from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule, separable
+from iconotext.nn.terms import RegionEmbedding, TextEmbedding
+from iconotext.objectives.mix import Mix
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a pair becomes two streams: special tokens are [CLS] words [SEP].
+
+    ``whole_image`` puts a token of the whole image before the regions (mean feature, the full box). ``region_segment`` is
+    the segment id of regions, ``max_words`` and ``max_regions`` cut longer inputs.
+    """
+
+    whole_image: Literal["none", "mean"] = "none"
+    region_segment: int = 0
+    max_words: int = 60
+    max_regions: int = 100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the paper trained it; what ``iconotext pretrain`` takes where the user says nothing.
+
+    ``batch`` is in pairs, ``warmup`` in steps, ``schedule`` what follows it.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: int
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class System:
+    """One published system (or one of the user's own); ``sizes`` names changes to it, such as "tiny" or "large".
+
+    Widths, heads and feed-forward widths (``hidden``) are by stream; ``init`` 0 means one over the square root of the input
+    width. ``departures`` says in words where this page differs from the paper or its code.
+    """
+
+    name: str
+    title: str
+    paper: str
+    text: TextEmbedding
+    region: RegionEmbedding
+    schedule: Schedule
+    pool: Pool
+    mix: Mix
+    answer: AnswerHeadKind
+    layout: Layout
+    recipe: Recipe
+    width: int
+    heads: int
+    hidden: int
+    region_width: int
+    region_heads: int
+    region_hidden: int
+    norm: Literal["post", "pre"] = "post"
+    eps: float = 1e-12
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    init: float = 0.02
+    departures: tuple[str, ...] = ()
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def separable(self) -> bool:
+        """Whether each side can be encoded alone, so that vectors can be cached and searched."""
+        return separable(self.schedule)
+
+    @property
+    def streams(self) -> str:
+        """ "single-stream", "dual-stream" or "dual encoder", from the schedule."""
+        if self.separable:
+            return "dual encoder"
+        joint = all(layer.tied and _streams(layer) == BOTH for layer in self.schedule)
+        return "single-stream" if joint else "dual-stream"
+
+    def at(self, size: str) -> System:
+        """This system in another size: the same page with the changes of ``sizes[size]``."""
+        if size == "base":
+            return self
+        if size not in self.sizes:
+            raise ConfigError(f"{self.title} has no size {size!r}; it has: base, {', '.join(self.sizes)}.")
+        return dataclasses.replace(self, **self.sizes[size])
+
+
+def _streams(layer: Attend | FeedForward) -> tuple[str, ...]:
+    return layer.streams

@@ -1,0 +1,90 @@
+"""The part of a model that all its heads share: embeddings, encoder, pooler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from iconotext.core.batch import Batch, Encoded
+from iconotext.heads.pool import Pooler, pooled_width
+from iconotext.models.system import System
+from iconotext.nn.encoder import Encoder
+from iconotext.nn.init import initialise
+from iconotext.nn.pattern import Geometry
+from iconotext.nn.region_embed import RegionEmbedder
+from iconotext.nn.streams import Dims, Streams
+from iconotext.nn.text_embed import TextEmbedder
+from iconotext.objectives.base import HeadContext
+
+
+def dims_of(system: System) -> Dims:
+    """The sizes that the modules of a system are built with."""
+    return Dims(
+        width={"text": system.width, "region": system.region_width},
+        heads={"text": system.heads, "region": system.region_heads},
+        hidden={"text": system.hidden, "region": system.region_hidden},
+        dropout=system.dropout,
+        attention_dropout=system.attention_dropout,
+        eps=system.eps,
+        norm=system.norm,
+    )
+
+
+class Trunk(nn.Module):
+    """A system's embeddings, encoder and pooler for a vocabulary and a kind of region features."""
+
+    def __init__(self, system: System, vocabulary: int, feature_dim: int, recompute: bool = False) -> None:
+        super().__init__()
+        self.system = system
+        self.feature_dim = feature_dim
+        dims = dims_of(system)
+        self.text = TextEmbedder(system.text, dims, vocabulary)
+        segments = self.text.tables["segment"] if "segment" in self.text.tables else None
+        self.region = RegionEmbedder(system.region, dims, feature_dim, segments)
+        self.encoder = Encoder(system.schedule, dims, recompute)
+        self.pooler = Pooler(system.pool, dims)
+        initialise(self, system.init)
+        if self.region.learned:
+            nn.init.normal_(self.region.mask_vector, 0.0, 0.02)
+
+    def embed(self, batch: Batch) -> Streams:
+        """What the encoder is given."""
+        return Streams.of(self.text(batch.text), self.region(batch.region))
+
+    def forward(self, batch: Batch, watch: Callable[[int, Streams], None] | None = None) -> Encoded:
+        """The states after the last layer; ``watch`` is shown the streams after each sublayer."""
+        streams = self.encoder(self.embed(batch), Geometry(batch), watch)
+        return Encoded(streams["text"], streams["region"], batch.text.offsets, batch.region.offsets)
+
+    def pool(self, encoded: Encoded) -> Float[Tensor, "B P"]:
+        """One vector a pair."""
+        return self.pooler(encoded)  # type: ignore[no-any-return]
+
+    def head_context(self, classes: int, attributes: int) -> HeadContext:
+        """What objectives build their heads from."""
+        system, dims = self.system, dims_of(self.system)
+        return HeadContext(
+            text_width=system.width,
+            region_width=system.region_width,
+            pooled_width=pooled_width(system.pool, dims),
+            eps=system.eps,
+            dropout=system.dropout,
+            words=self.text.words,
+            feature=self.region.feature,
+            feature_dim=self.feature_dim,
+            classes=classes,
+            attributes=attributes,
+        )
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters are."""
+    return next(module.parameters()).device
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Parameters, tied ones once."""
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,57 @@
+"""One encoder for every system: it runs a schedule of sublayers over the packed streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from iconotext.nn.attention import Attention
+from iconotext.nn.feed_forward import FeedForwardSublayer
+from iconotext.nn.pattern import Geometry
+from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule
+from iconotext.nn.streams import Dims, Streams
+
+
+class Encoder(nn.Module):
+    """Runs ``schedule``; with ``recompute`` activations are thrown away and made again in the backward pass."""
+
+    def __init__(self, schedule: Schedule, dims: Dims, recompute: bool = False) -> None:
+        super().__init__()
+        self.recompute = recompute
+        self.sublayers = nn.ModuleList(
+            Attention(layer, dims) if isinstance(layer, Attend) else FeedForwardSublayer(layer, dims)
+            for layer in schedule
+        )
+        used = {s for layer in schedule for s in layer.streams}
+        last: dict[str, nn.Module] = {
+            s: nn.LayerNorm(dims.width[s], eps=dims.eps) for s in BOTH if dims.norm == "pre" and s in used
+        }
+        self.last = nn.ModuleDict(last)
+
+    def forward(
+        self, streams: Streams, geometry: Geometry, watch: Callable[[int, Streams], None] | None = None
+    ) -> Streams:
+        """The streams after the last sublayer; ``watch`` is shown them after each."""
+        for index, sublayer in enumerate(self.sublayers):
+            arguments = (streams, geometry) if isinstance(sublayer, Attention) else (streams,)
+            if self.recompute and self.training:
+                streams = checkpoint(sublayer, *arguments, use_reentrant=False)
+            else:
+                streams = sublayer(*arguments)
+            if watch is not None:
+                watch(index, streams)
+        if not self.last:
+            return streams
+        return streams.replace({s: self.last[s](streams[s]) for s in BOTH if s in self.last})
+
+
+def sublayer_names(schedule: Schedule) -> list[str]:
+    """What each sublayer does, in words, for the page of a system."""
+    return [
+        "feed-forward " + "+".join(layer.streams) + (" (tied)" if layer.tied else "")
+        if isinstance(layer, FeedForward)
+        else "attend " + ", ".join(f"{s} reads {'+'.join(layer.reads(s))}" for s in layer.streams)
+        for layer in schedule
+    ]

@@ -1,0 +1,91 @@
+"""A schedule is the list of sublayers that an encoder runs: what reads what, and which weights are one.
+
+This file is data: it imports no torch. ``12 * joint_layer()`` is a single-stream BERT, ``n * twin_layer()`` a dual encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stream = Literal["text", "region"]
+TEXT: tuple[Stream, ...] = ("text",)
+REGION: tuple[Stream, ...] = ("region",)
+BOTH: tuple[Stream, ...] = ("text", "region")
+
+
+@dataclass(frozen=True)
+class Attend:
+    """One attention sublayer: what each stream reads; a stream that reads nothing passes through unchanged.
+
+    ``tied``: both streams use the same projections, output and norm. ``width`` and ``heads`` default to the stream's own.
+    """
+
+    text: tuple[Stream, ...] = ()
+    region: tuple[Stream, ...] = ()
+    tied: bool = False
+    width: int | None = None
+    heads: int | None = None
+
+    def reads(self, stream: Stream) -> tuple[Stream, ...]:
+        """What ``stream`` reads."""
+        return self.text if stream == "text" else self.region
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that this sublayer changes."""
+        return tuple(s for s in BOTH if self.reads(s))
+
+    @property
+    def read(self) -> tuple[Stream, ...]:
+        """The streams that are read by any."""
+        return tuple(s for s in BOTH if s in self.text + self.region)
+
+
+@dataclass(frozen=True)
+class FeedForward:
+    """One feed-forward sublayer on the named streams; ``tied`` streams use the same weights."""
+
+    streams: tuple[Stream, ...]
+    tied: bool = False
+
+
+Sublayer = Attend | FeedForward
+Schedule = tuple[Sublayer, ...]
+
+
+def text_layer() -> Schedule:
+    """A BERT layer on the words."""
+    return (Attend(text=TEXT), FeedForward(TEXT))
+
+
+def region_layer() -> Schedule:
+    """A BERT layer on the regions."""
+    return (Attend(region=REGION), FeedForward(REGION))
+
+
+def twin_layer() -> Schedule:
+    """A BERT layer on each stream, with its own weights."""
+    return (Attend(text=TEXT, region=REGION), FeedForward(BOTH))
+
+
+def joint_layer() -> Schedule:
+    """A BERT layer on words and regions together, with one set of weights."""
+    return (Attend(text=BOTH, region=BOTH, tied=True), FeedForward(BOTH, tied=True))
+
+
+def co_layer(width: int | None = None, heads: int | None = None) -> Schedule:
+    """Each stream reads the other, with its own weights (ViLBERT's connection layer)."""
+    return (Attend(text=REGION, region=TEXT, width=width, heads=heads), FeedForward(BOTH))
+
+
+def cross_layer() -> Schedule:
+    """Each stream reads the other with shared weights, then itself with its own (LXMERT's cross-modality layer)."""
+    return (Attend(text=REGION, region=TEXT, tied=True), Attend(text=TEXT, region=REGION), FeedForward(BOTH))
+
+
+def separable(schedule: Schedule) -> bool:
+    """Whether no stream ever reads the other, so that each side can be computed once and kept."""
+    return all(
+        "region" not in layer.text and "text" not in layer.region for layer in schedule if isinstance(layer, Attend)
+    )

@@ -1,0 +1,71 @@
+"""The terms that a token's embedding is the sum of; data only, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LocationKind = Literal["box4", "box5", "box7"]
+LOCATION_WIDTH: dict[str, int] = {"box4": 4, "box5": 5, "box7": 7}
+
+
+@dataclass(frozen=True)
+class Word:
+    """The word table."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """The learned absolute position table, ``size`` rows."""
+
+    size: int = 512
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The segment table; in a region embedding ``shared`` takes the text's table instead of an own one."""
+
+    size: int = 2
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A linear map of the region feature; ``masked`` says what stands for a hidden one.
+
+    "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature.
+    """
+
+    norm: bool = False
+    masked: Literal["zero", "learned"] = "zero"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A linear map of the location encoding."""
+
+    kind: LocationKind
+    norm: bool = False
+
+
+TextTerm = Word | Position | Segment
+RegionTerm = Feature | Location | Segment
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """The sum of the terms, then layer norm and dropout."""
+
+    terms: tuple[TextTerm, ...] = (Word(), Position(), Segment())
+
+
+@dataclass(frozen=True)
+class RegionEmbedding:
+    """The sum of the terms, then layer norm and dropout."""
+
+    terms: tuple[RegionTerm, ...]
+
+    @property
+    def location(self) -> LocationKind:
+        """The location encoding that the embedding reads."""
+        return next(term.kind for term in self.terms if isinstance(term, Location))

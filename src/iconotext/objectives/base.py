@@ -1,0 +1,130 @@
+"""What an objective is: it corrupts a batch, makes its head, computes its loss as (sum, count).
+
+An objective is a frozen value without state. It draws its random numbers from the batch's ``Draw`` only, leaves its input
+alone, and names what it scores by positions in the packed streams, so that its head sees those positions and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from iconotext.core.batch import Batch, Encoded, Loss, map_tensors
+from iconotext.core.seed import Draw
+from iconotext.core.vocab import Vocab
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """How mismatched pairs are made, when a batch is drawn.
+
+    With probability ``rate`` a row's image or text (``replace``) is exchanged for one of another image, checked against the
+    same caption text. Of the exchanged ones the share ``swapped`` is, where the data gives one, the same caption with one
+    word made false instead.
+    """
+
+    rate: float = 0.5
+    replace: Literal["image", "text"] = "image"
+    swapped: float = 0.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What one objective scores: positions in a packed stream (or rows), the labels or values there, and how many.
+
+    ``count`` is what the loss is averaged over; it is known before the model runs.
+    """
+
+    positions: Int[Tensor, "P"]
+    values: Tensor
+    count: float
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A batch as the model sees it, and the targets of each objective by name. This is a micro-batch of training."""
+
+    batch: Batch
+    targets: Mapping[str, Targets] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What each objective's loss is averaged over."""
+        return {name: targets.count for name, targets in self.targets.items()}
+
+    @property
+    def rows(self) -> int:
+        """Pairs in the batch."""
+        return len(self.batch)
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens, words and regions."""
+        return self.batch.text.ids.numel() + self.batch.region.masked.numel()
+
+    def to(self, device: torch.device | str) -> Corrupted:
+        """The same on another device."""
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class HeadContext:
+    """What a head may be built from: the sizes of the model and the tables that it may be tied to."""
+
+    text_width: int
+    region_width: int
+    pooled_width: int
+    eps: float
+    dropout: float
+    words: nn.Embedding
+    feature: nn.Linear | None
+    feature_dim: int
+    classes: int
+    attributes: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What a loss may look at: the encoded streams, the pooled rows (made when asked for), and the batch it came from."""
+
+    encoded: Encoded
+    pooled: Any
+    batch: Batch
+
+
+class Objective(Protocol):
+    """The contract; see ``objectives/mlm.py`` for a whole one on a page."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def negatives(self) -> Negatives | None: ...
+
+    def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
+        """The batch with this objective's corruption on top, and its targets, taken from the clean batch."""
+        ...
+
+    def head(self, context: HeadContext) -> nn.Module:
+        """A new head for this objective."""
+        ...
+
+    def loss(self, head: nn.Module, view: View, targets: Targets) -> Loss:
+        """The loss over the targets."""
+        ...
+
+
+def scored(sum: Float[Tensor, ""], targets: Targets) -> Loss:
+    """A loss over exactly the targets."""
+    return Loss(sum, sum.new_tensor(targets.count))
+
+
+def nothing() -> Targets:
+    """No targets at all: the loss of an objective that found nothing to score."""
+    return Targets(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), 0.0)

@@ -1,0 +1,63 @@
+"""Masked language modelling: words are hidden and guessed from the other words and the regions."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from iconotext.core.batch import Batch, Loss, row_of
+from iconotext.core.seed import Draw
+from iconotext.core.vocab import Vocab
+from iconotext.heads.vocabulary import VocabularyHead
+from iconotext.objectives.base import HeadContext, Negatives, Targets, View, scored
+from iconotext.objectives.masking import choose_words
+
+
+@dataclass(frozen=True)
+class MLM:
+    """Cross entropy of the hidden words (Devlin et al., NAACL 2019).
+
+    Corrupts: each word is chosen with probability ``rate`` (special tokens never); a chosen one becomes [MASK] with
+        probability ``mask``, a random word with probability ``random``, and stays otherwise.
+    Scores: the chosen positions, and only those; on mismatched pairs none when ``only_matched``.
+    Loss: sum of -log p(word) / number of chosen positions.
+    Options: ``whole_word`` chooses all pieces of a word together; ``at_least_one`` never leaves a row without a target.
+    """
+
+    name: ClassVar[str] = "mlm"
+    negatives: ClassVar[Negatives | None] = None
+    rate: float = 0.15
+    mask: float = 0.8
+    random: float = 0.1
+    whole_word: bool = False
+    at_least_one: bool = True
+    only_matched: bool = False
+    weight: float = 1.0
+
+    def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
+        """The batch with chosen words replaced, and the words that stood there."""
+        text = clean.text
+        chosen = choose_words(text, draw, self.rate, self.whole_word, self.at_least_one)
+        if self.only_matched:
+            chosen = chosen & clean.matched[row_of(text.offsets)]
+        how = draw.tokens("how to corrupt", text.offsets)
+        other = draw.tokens("random word", text.offsets)
+        other_ids = vocab.first + (other * (vocab.size - vocab.first)).long()
+        ids = torch.where(chosen & (how < self.mask), vocab.mask, batch.text.ids)
+        ids = torch.where(chosen & (how >= self.mask) & (how < self.mask + self.random), other_ids, ids)
+        positions = chosen.nonzero()[:, 0]
+        corrupted = dataclasses.replace(batch, text=dataclasses.replace(batch.text, ids=ids))
+        return corrupted, Targets(positions, text.ids[positions], float(positions.numel()))
+
+    def head(self, context: HeadContext) -> nn.Module:
+        """BERT's: linear, GELU, layer norm, then the word table transposed with a free bias."""
+        return VocabularyHead(context.text_width, context.words, context.eps)
+
+    def loss(self, head: nn.Module, view: View, targets: Targets) -> Loss:
+        """Summed cross entropy at the chosen positions."""
+        logits = head(view.encoded.text.index_select(0, targets.positions))
+        return scored(nn.functional.cross_entropy(logits.float(), targets.values, reduction="sum"), targets)
