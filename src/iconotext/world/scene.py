@@ -217,7 +217,8 @@ def _place(rng: np.random.Generator, groups: Sequence[tuple[Combination, list[st
         first: tuple[float, float] | None = None
         for size in sizes:
             tilt = int(rng.random() * len(TILTS))
-            width, height = _extent(rng, load_kinds()[kind].aspects[tilt], size)
+            low, high = _LONG_SIDE[size]
+            width, height = extent(load_kinds()[kind].aspects[tilt], low + int(rng.random() * (high - low + 1)))
             box = _free_box(rng, width, height, first, [thing.box for thing in things])
             if box is None:
                 return None
@@ -226,10 +227,8 @@ def _place(rng: np.random.Generator, groups: Sequence[tuple[Combination, list[st
     return tuple(things)
 
 
-def _extent(rng: np.random.Generator, aspect: float, size: str) -> tuple[int, int]:
-    """Width and height in pixels of a drawing of this aspect whose longer side is drawn from the size's range."""
-    low, high = _LONG_SIDE[size]
-    side = low + int(rng.random() * (high - low + 1))
+def extent(aspect: float, side: int) -> tuple[int, int]:
+    """Width and height in whole pixels of a drawing of this aspect whose longer side is given."""
     return (side, max(1, round(side / aspect))) if aspect >= 1 else (max(1, round(side * aspect)), side)
 
 
