@@ -17,7 +17,10 @@ JPEG_QUALITY = 88
 
 
 def draw(scene: Scene, seed: int, sprites: Sprites) -> NDArray[np.uint8]:
-    """The picture of a scene, RGB [height, width, 3]; ``seed`` and the image id choose the cut and tint of the ground."""
+    """The picture of a scene, RGB [height, width, 3].
+
+    ``seed`` and the image id choose the cut and the tint of the ground.
+    """
     picture = _ground(scene, seed)
     for thing in scene.things:
         _put(picture, thing, sprites)

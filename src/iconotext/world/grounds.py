@@ -31,7 +31,8 @@ def _noise(rng: np.random.Generator, across: float, down: float) -> Plane:
     fx = np.fft.rfftfreq(TILE_WIDTH)[None, :] * across
     fy = np.fft.fftfreq(TILE_HEIGHT)[:, None] * down
     plane: Plane = np.fft.irfft2(spectrum * np.exp(-4 * (fx**2 + fy**2)), s=(TILE_HEIGHT, TILE_WIDTH))
-    return plane / plane.std()
+    plane /= plane.std()
+    return plane
 
 
 def _blend(stops: tuple[tuple[int, int, int], ...], value: Plane) -> Plane:
@@ -55,7 +56,7 @@ def _grass(rng: np.random.Generator) -> Plane:
 
 def _water(rng: np.random.Generator) -> Plane:
     """Waves that bend, with light on their crests."""
-    x, y = _grid()
+    _, y = _grid()
     bend = 13 * _noise(rng, 90, 50) + 3 * _noise(rng, 30, 16)
     crest = np.sin(2 * np.pi * (y + bend) / 26) * 0.5 + 0.5
     light = np.clip(crest, 0, 1) ** 6 * np.clip(0.6 + 0.5 * _noise(rng, 60, 14), 0, 1)
@@ -87,7 +88,8 @@ def _wood(rng: np.random.Generator) -> Plane:
     edge = np.minimum(np.mod(y, 40), 40 - np.mod(y, 40))
     butt = np.mod(x - end, TILE_WIDTH / 2)
     seam = np.minimum(edge, np.minimum(butt, TILE_WIDTH / 2 - butt))
-    return colours * (1 - 0.42 * np.exp(-((seam / 1.1) ** 2)))[..., None]
+    colours *= (1 - 0.42 * np.exp(-((seam / 1.1) ** 2)))[..., None]
+    return colours
 
 
 def _snow(rng: np.random.Generator) -> Plane:
@@ -95,7 +97,7 @@ def _snow(rng: np.random.Generator) -> Plane:
     drift = _noise(rng, 110, 60)
     shade = drift - np.roll(drift, (14, 10), axis=(0, 1))
     sparkle = 14 * (_noise(rng, 3, 3) > 2.4)
-    return _blend(((206, 218, 238), (232, 238, 248), (250, 252, 255)), 0.55 + 0.3 * shade)[...] + sparkle[..., None]
+    return _blend(((206, 218, 238), (232, 238, 248), (250, 252, 255)), 0.55 + 0.3 * shade) + sparkle[..., None]
 
 
 def _stone(rng: np.random.Generator) -> Plane:
@@ -121,7 +123,9 @@ def _stone(rng: np.random.Generator) -> Plane:
             nearest = np.minimum(nearest, distance)
     joint = 1 - np.exp(-(((second - nearest) / 3.2) ** 2))
     value = 0.5 + tone + 0.1 * _noise(rng, 10, 10) + 0.06 * _noise(rng, 2, 2)
-    return _blend(((150, 148, 148), (178, 176, 174), (204, 202, 198)), value) * (0.72 + 0.28 * joint)[..., None]
+    colours = _blend(((150, 148, 148), (178, 176, 174), (204, 202, 198)), value)
+    colours *= (0.72 + 0.28 * joint)[..., None]
+    return colours
 
 
 _PAINTERS: dict[str, Callable[[np.random.Generator], Plane]] = dict(

@@ -77,7 +77,7 @@ class Sprites:
             self._loaded[kind] = self._load(load_kinds()[kind])
 
     def get(self, kind: int, colour: str, tilt: int) -> Image.Image:
-        """A drawing cropped to its tight rectangle, its longer side ``SIDE`` pixels, with premultiplied alpha ("RGBa")."""
+        """A drawing cropped to its tight rectangle, its longer side ``SIDE``, with premultiplied alpha (mode "RGBa")."""
         self.prepare(kind)
         described = load_kinds()[kind]
         sizes = [extent(aspect, SIDE) for aspect in described.aspects]
