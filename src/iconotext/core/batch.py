@@ -1,6 +1,7 @@
 """A batch is packed: the real tokens of all rows one after the other, and offsets that say where each row begins.
 
-There is no padding to mask, to compute or to leak. An empty stream has length zero, never ``None``.
+There is no padding to mask, to compute or to leak. An empty stream has length zero, never ``None``. In shapes, ``B1`` stands
+for B + 1: where each of B rows begins, and the end.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def offsets_of(lengths: Int[Tensor, "B"]) -> Int[Tensor, "B+1"]:
     return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
-def row_of(offsets: Int[Tensor, "B+1"]) -> Int[Tensor, "N"]:
+def row_of(offsets: Int[Tensor, "B1"]) -> Int[Tensor, "N"]:
     """The row that each packed token belongs to."""
     rows = torch.arange(offsets.numel() - 1, device=offsets.device)
     return rows.repeat_interleave(offsets.diff())
@@ -58,7 +59,7 @@ class Text:
     word: Int[Tensor, "N"]
     special: Bool[Tensor, "N"]
     link: Int[Tensor, "N"]
-    offsets: Int[Tensor, "B+1"]
+    offsets: Int[Tensor, "B1"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Region:
     attributes: Int[Tensor, "M"]
     masked: Bool[Tensor, "M"]
     whole: Bool[Tensor, "M"]
-    offsets: Int[Tensor, "B+1"]
+    offsets: Int[Tensor, "B1"]
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class Encoded:
 
     text: Float[Tensor, "N Dt"]
     region: Float[Tensor, "M Dr"]
-    text_offsets: Int[Tensor, "B+1"]
-    region_offsets: Int[Tensor, "B+1"]
+    text_offsets: Int[Tensor, "B1"]
+    region_offsets: Int[Tensor, "B1"]
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Draw:
         """One number in [0, 1) a row."""
         return torch.from_numpy(uniform(self.keys(purpose)))
 
-    def tokens(self, purpose: str, offsets: Int[Tensor, "B+1"]) -> Float[Tensor, "N"]:
+    def tokens(self, purpose: str, offsets: Int[Tensor, "B1"]) -> Float[Tensor, "N"]:
         """One number in [0, 1) for each token of rows packed one after the other."""
         starts = offsets.numpy()
         lengths = np.diff(starts)

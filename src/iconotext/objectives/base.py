@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -97,6 +97,7 @@ class View:
     batch: Batch
 
 
+@runtime_checkable
 class Objective(Protocol):
     """The contract; see ``objectives/mlm.py`` for a whole one on a page."""
 

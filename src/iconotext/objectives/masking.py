@@ -60,7 +60,7 @@ class RegionMasks:
         return chosen, hidden
 
 
-def _with_one(chosen: Bool[Tensor, "N"], number: Float[Tensor, "N"], offsets: Int[Tensor, "B+1"]) -> Bool[Tensor, "N"]:
+def _with_one(chosen: Bool[Tensor, "N"], number: Float[Tensor, "N"], offsets: Int[Tensor, "B1"]) -> Bool[Tensor, "N"]:
     """At least one chosen token in every row that has one that may be chosen: the lowest number."""
     if not number.numel():
         return chosen

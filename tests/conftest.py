@@ -1,0 +1,60 @@
+"""What every test has: shapes checked at every call, one thread, repeatable properties, and where the recorded numbers lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# The hook has to be there before the first import of iconotext: it checks every jaxtyping annotation at run time.
+from jaxtyping import install_import_hook
+
+install_import_hook("iconotext", "beartype.beartype")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+torch.set_num_threads(1)
+settings.register_profile(
+    "iconotext", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("iconotext")
+
+
+def beside_or_inside(name: str) -> Path:
+    """The folder in a shared/ beside the checkout where there is one, else the part of it that is kept in the tests."""
+    beside = ROOT.parent / "shared" / name
+    return beside if beside.is_dir() else ROOT / "tests" / "data" / name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden",
+        type=Path,
+        default=beside_or_inside("golden"),
+        metavar="DIR",
+        help="numbers recorded from the original systems: DIR/<system>/<case>/case.json",
+    )
+    parser.addoption(
+        "--fixtures",
+        type=Path,
+        default=beside_or_inside("fixtures"),
+        metavar="DIR",
+        help="files in the formats that users have, and results of the official metrics",
+    )
+
+
+@pytest.fixture(scope="session")
+def golden_dir(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.config.getoption("--golden")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.config.getoption("--fixtures")
+    return folder
