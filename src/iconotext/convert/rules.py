@@ -1,0 +1,144 @@
+"""Rules that carry a published checkpoint's tensors to ours, name by name, and say what was left.
+
+A rule is data: where a tensor comes from, where it goes, and which slice of the target it fills (queries, keys and values
+are one matrix here). Run backwards, the same rules name our tensors as the original did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from iconotext.core.errors import DataError
+from iconotext.models.system import System
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``source`` fills slice ``part`` of ``of`` equal ones (along the first axis) of ``target``.
+
+    ``row`` takes one row of the source.
+    """
+
+    source: str
+    target: str
+    part: int = 0
+    of: int = 1
+    row: int | None = None
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """What of the source is carried over."""
+        return tensor if self.row is None else tensor[self.row]
+
+    def place(self, target: Tensor) -> Tensor:
+        """The slice of the target that this rule fills, as a view."""
+        size = target.shape[0] // self.of
+        return target if self.of == 1 else target[self.part * size : (self.part + 1) * size]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published layout: how to make the system from its config, which tensors go where, and which are dropped and why."""
+
+    name: str
+    source: str
+    system: Callable[[Mapping[str, object]], System]
+    rules: Callable[[System], Sequence[Rule]]
+    sizes: Callable[[Mapping[str, Tensor]], dict[str, int]]
+    dropped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a conversion did: tensors taken, tensors left with the reason, and our tensors that nothing filled."""
+
+    taken: tuple[str, ...]
+    left: Mapping[str, str]
+    unfilled: tuple[str, ...]
+
+
+def both(source: str, target: str) -> list[Rule]:
+    """Weight and bias of a linear map or a norm."""
+    return [Rule(f"{source}.{part}", f"{target}.{part}") for part in ("weight", "bias")]
+
+
+def stacked(sources: Sequence[str], target: str) -> list[Rule]:
+    """Weights and biases of several linear maps, one under the other in ``target``."""
+    return [
+        Rule(f"{source}.{part}", f"{target}.{part}", index, len(sources))
+        for index, source in enumerate(sources)
+        for part in ("weight", "bias")
+    ]
+
+
+def bert_layer(source: str, index: int, stream: str) -> list[Rule]:
+    """A BERT layer under ``source`` to the attention sublayer ``index`` and the feed-forward sublayer after it."""
+    attend, forward = f"trunk.encoder.sublayers.{index}", f"trunk.encoder.sublayers.{index + 1}"
+    return [
+        *stacked([f"{source}.attention.self.{name}" for name in ("query", "key", "value")], f"{attend}.project.{stream}"),
+        *both(f"{source}.attention.output.dense", f"{attend}.output.{stream}"),
+        *both(f"{source}.attention.output.LayerNorm", f"{attend}.norm.{stream}"),
+        *both(f"{source}.intermediate.dense", f"{forward}.up.{stream}"),
+        *both(f"{source}.output.dense", f"{forward}.down.{stream}"),
+        *both(f"{source}.output.LayerNorm", f"{forward}.norm.{stream}"),
+    ]
+
+
+def text_embedding(source: str) -> list[Rule]:
+    """BERT's three tables and norm."""
+    tables = {"word": "word_embeddings", "position": "position_embeddings", "segment": "token_type_embeddings"}
+    return [
+        *(Rule(f"{source}.{theirs}.weight", f"trunk.text.tables.{ours}.weight") for ours, theirs in tables.items()),
+        *both(f"{source}.LayerNorm", "trunk.text.norm"),
+    ]
+
+
+def vocabulary_head(source: str) -> list[Rule]:
+    """BERT's head; its decoder is the word table."""
+    return [
+        Rule(f"{source}.bias", "heads.mlm.bias"),
+        *both(f"{source}.transform.dense", "heads.mlm.transform.linear"),
+        *both(f"{source}.transform.LayerNorm", "heads.mlm.transform.norm"),
+    ]
+
+
+def modern_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict without a wrapper's ``module.`` and with LayerNorm's old gamma and beta renamed."""
+    renamed = {}
+    for key, tensor in state.items():
+        key = key.removeprefix("module.")
+        key = key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+        renamed[key] = tensor
+    return renamed
+
+
+def carry(model: nn.Module, state: Mapping[str, Tensor], rules: Sequence[Rule], dropped: Mapping[str, str]) -> Carried:
+    """Fills ``model`` from ``state`` and reports on every tensor of both.
+
+    Raises:
+        DataError: when a tensor's shape is not that of its place.
+    """
+    own = model.state_dict()
+    taken, filled = [], set()
+    with torch.no_grad():
+        for rule in rules:
+            if rule.source not in state or rule.target not in own:
+                continue
+            value, place = rule.take(state[rule.source]), rule.place(own[rule.target])
+            if value.shape != place.shape:
+                raise DataError(
+                    f"{rule.source} has shape {tuple(value.shape)}, but {rule.target} needs {tuple(place.shape)}: "
+                    "the checkpoint belongs to another size or another config."
+                )
+            place.copy_(value)
+            taken.append(rule.source)
+            filled.add(rule.target)
+    left = {}
+    for key in state:
+        if key not in taken:
+            reason = next((why for pattern, why in dropped.items() if pattern in key), "no place in this model")
+            left[key] = reason
+    return Carried(tuple(taken), left, tuple(sorted(set(own) - filled)))
