@@ -25,7 +25,7 @@ def tile(ground: str) -> Picture:
     return picture
 
 
-def _noise(rng: np.random.Generator, across: float, down: float) -> Plane:
+def _noise(rng: np.random.Generator, across: int, down: int) -> Plane:
     """Smooth noise of unit variance whose features are about ``across`` by ``down`` pixels; it wraps at the edges."""
     spectrum = np.fft.rfft2(rng.standard_normal((TILE_HEIGHT, TILE_WIDTH)))
     fx = np.fft.rfftfreq(TILE_WIDTH)[None, :] * across

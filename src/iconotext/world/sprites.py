@@ -6,7 +6,6 @@ import colorsys
 import io
 import os
 import re
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -45,14 +44,6 @@ _HLS = tuple[float, float, float]
 def cache_folder() -> Path:
     """Where rendered drawings are kept: ``$XDG_CACHE_HOME/iconotext/world``, or below ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iconotext" / "world"
-
-
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path`` and rename it, so that ``path`` is complete whenever it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write(aside)
-    os.replace(aside, path)
 
 
 def colours_of(kind: Kind) -> tuple[str, ...]:
@@ -94,14 +85,21 @@ class Sprites:
         path = self._folder / f"{kind.code_point}-{sha256(recipe.encode()).hexdigest()[:16]}.npy"
         if not path.exists():
             rendered = np.stack([_render(kind, svg, colour) for colour in colours_of(kind)])
-            write_aside(path, lambda aside: _save(aside, rendered))
+            try:
+                _save(path, rendered)
+            except OSError:  # A cache that cannot be written costs time only.
+                return rendered
         loaded: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
         return loaded
 
 
 def _save(path: Path, rendered: NDArray[np.uint8]) -> None:
-    with path.open("wb") as file:
+    """Write aside, under a name of this process alone, and rename, so that a file that is there is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with aside.open("wb") as file:
         np.save(file, rendered)
+    aside.replace(path)
 
 
 def _drawing(kind: Kind) -> tuple[str, str]:
@@ -120,25 +118,30 @@ def _drawing(kind: Kind) -> tuple[str, str]:
 
 def _render(kind: Kind, svg: str, colour: str) -> NDArray[np.uint8]:
     """One colour of a kind at every tilt, premultiplied, as bytes one after the other."""
-    import resvg_py
-
     body = _BODY.search(svg)
     assert body is not None
     content = recolour(body.group(1), kind.fills, PALETTE[colour]) if colour else body.group(1)
-    margin = (_UNITS - 72) // 2
     parts = []
     for tilt, aspect in zip(TILTS, kind.aspects):
-        png = resvg_py.svg_to_bytes(
-            svg_string=f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'viewBox="{-margin} {-margin} {_UNITS} {_UNITS}"><g transform="rotate({tilt} 36 36)">{content}</g></svg>',
-            width=_CANVAS,
-            height=_CANVAS,
-            skip_system_fonts=True,
-        )
-        image = Image.open(io.BytesIO(png)).convert("RGBA").convert("RGBa")
-        small = image.resize(extent(aspect, SIDE), Image.Resampling.HAMMING, box=tight_box(image))
+        canvas = _canvas(content, tilt)
+        small = canvas.resize(extent(aspect, SIDE), Image.Resampling.HAMMING, box=tight_box(canvas))
         parts.append(np.asarray(small, dtype=np.uint8).reshape(-1))
     return np.concatenate(parts)
+
+
+def _canvas(content: str, tilt: int) -> Image.Image:
+    """The content of a drawing turned about its middle, on a canvas with a margin, with premultiplied alpha."""
+    import resvg_py
+
+    margin = (_UNITS - 72) // 2
+    png = resvg_py.svg_to_bytes(
+        svg_string=f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="{-margin} {-margin} {_UNITS} {_UNITS}"><g transform="rotate({tilt} 36 36)">{content}</g></svg>',
+        width=_CANVAS,
+        height=_CANVAS,
+        skip_system_fonts=True,
+    )
+    return Image.open(io.BytesIO(png)).convert("RGBA").convert("RGBa")
 
 
 def tight_box(image: Image.Image) -> tuple[int, int, int, int]:

@@ -13,7 +13,8 @@ from functools import cache, cached_property, partial
 from multiprocessing.connection import wait
 from typing import Any
 
-from iconotext.data.records import DataSetWriter, write_json
+from iconotext.data.records import DataSetWriter
+from iconotext.data.tables import write_json
 from iconotext.world.draw import draw, encode
 from iconotext.world.scene import COLOURS, Combination, Scene, held_out_combinations, load_kinds, sample_scene
 from iconotext.world.sprites import Sprites
