@@ -80,7 +80,7 @@ class Plan:
 def write_language(*arguments: Any) -> dict[str, Any]:
     try:
         from iconotext.world.language import tables
-    except ModuleNotFoundError:
+    except ImportError:
         return {}
     return tables.write_language(*arguments)
 
