@@ -67,6 +67,11 @@ class Corrupted:
         """Real tokens, words and regions."""
         return self.batch.text.ids.numel() + self.batch.region.masked.numel()
 
+    @property
+    def ids(self) -> list[int]:
+        """The rows' positions in the epoch, by which a log can name them."""
+        return [int(position) for position in self.batch.position]
+
     def to(self, device: torch.device | str) -> Corrupted:
         """The same on another device."""
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))

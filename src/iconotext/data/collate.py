@@ -1,0 +1,121 @@
+"""From rows of texts and regions to a packed batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from iconotext.core.batch import Batch, Region, Text
+from iconotext.core.vocab import Vocab
+from iconotext.data.store import PackedRegions
+from iconotext.data.words import TokenTable
+
+
+@dataclass(frozen=True)
+class Seating:
+    """How a system wants its pairs: what ``Layout`` says, with the location encoding as a function of boxes and sizes."""
+
+    vocab: Vocab
+    locate: Callable[[Float[Tensor, "M 4"], Float[Tensor, "M 2"]], Float[Tensor, "M L"]]
+    whole_image: bool
+    region_segment: int
+    max_words: int
+    max_regions: int
+
+    def batch(
+        self,
+        tokens: TokenTable,
+        regions: PackedRegions,
+        matched: NDArray[np.bool_],
+        positions: NDArray[np.int64],
+        group: int = 1,
+    ) -> Batch:
+        """The batch of B texts and the regions of B images, row by row."""
+        return Batch(
+            text=self.text(tokens),
+            region=self.region(regions),
+            matched=torch.from_numpy(matched),
+            position=torch.from_numpy(positions),
+            group=group,
+        )
+
+    def text(self, tokens: TokenTable) -> Text:
+        """[CLS], at most ``max_words`` tokens, [SEP]; longer texts lose their end. No rows, or empty ones, are fine."""
+        kept = np.minimum(tokens.lengths, self.max_words)
+        lengths = kept + 2
+        offsets = np.concatenate([[0], lengths.cumsum()])
+        row = np.repeat(np.arange(len(kept)), lengths)
+        within = np.arange(offsets[-1]) - offsets[:-1][row]
+        special = (within == 0) | (within == lengths[row] - 1)
+        source = (tokens.offsets[:-1][row] + within - 1)[~special]
+        ids = np.where(within == 0, self.vocab.begin, self.vocab.separator)
+        ids[~special] = tokens.ids[source]
+        # A word's number in the batch: rows are far enough apart that no two words share one.
+        word = np.zeros_like(within)
+        word[~special] = tokens.word[source] + 1
+        word[within == lengths[row] - 1] = self.max_words + 1
+        word += row * (int(word.max(initial=0)) + 2)
+        is_mask = ids == self.vocab.mask
+        zeros = np.zeros_like(within)
+        return Text(
+            ids=torch.from_numpy(ids.astype(np.int64)),
+            position=torch.from_numpy(within),
+            segment=torch.from_numpy(zeros),
+            word=torch.from_numpy(word),
+            special=torch.from_numpy(special | is_mask),
+            link=torch.from_numpy(zeros - 1),
+            offsets=torch.from_numpy(offsets),
+        )
+
+    def region(self, regions: PackedRegions) -> Region:
+        """At most ``max_regions`` regions of each image, with the whole image before them where the system has it."""
+        index, whole, offsets = self._places(regions.offsets)
+        boxes = regions.boxes[index]
+        row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        sizes = regions.sizes[row].astype(np.float32)
+        features = regions.features[index].astype(np.float32)
+        class_probs, attributes = regions.class_probs[index], regions.attributes[index]
+        if self.whole_image:
+            boxes[whole, :2], boxes[whole, 2:] = 0.0, sizes[whole]
+            features[whole] = 0.0
+            total = np.add.reduceat(features, offsets[:-1], axis=0) if len(whole) else features[:0]
+            features[whole] = total / np.maximum(np.diff(offsets) - 1, 1)[:, None]
+            class_probs[whole], attributes[whole] = 0, -1
+        box_tensor = torch.from_numpy(boxes)
+        return Region(
+            features=torch.from_numpy(features),
+            boxes=box_tensor,
+            location=self.locate(box_tensor, torch.from_numpy(sizes)),
+            segment=torch.full((len(row),), self.region_segment),
+            class_probs=torch.from_numpy(class_probs),
+            attributes=torch.from_numpy(attributes.astype(np.int64)),
+            masked=torch.zeros(len(row), dtype=torch.bool),
+            whole=torch.from_numpy(whole),
+            offsets=torch.from_numpy(offsets),
+        )
+
+    def _places(self, stored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+        """For each token of the batch the stored region it is made from, whether it is a whole image, and the offsets."""
+        kept = np.minimum(np.diff(stored), self.max_regions)
+        extra = int(self.whole_image)
+        offsets = np.concatenate([[0], (kept + extra).cumsum()])
+        row = np.repeat(np.arange(len(kept)), kept + extra)
+        within = np.arange(offsets[-1]) - offsets[:-1][row]
+        whole = (within == 0) & bool(extra)
+        index = stored[:-1][row] + np.maximum(within - extra, 0)
+        return np.minimum(index, max(int(stored[-1]) - 1, 0)), whole, offsets
+
+
+def no_regions(rows: int, like: PackedRegions) -> PackedRegions:
+    """The regions of ``rows`` images that have none: a text-only batch for a model trained on ``like``."""
+    empty = {
+        name: getattr(like, name)[:0]
+        for name in ("boxes", "scores", "features", "class_probs", "attributes", "attribute_scores")
+    }
+    return PackedRegions(sizes=np.ones((rows, 2), np.int32), offsets=np.zeros(rows + 1, np.int64), **empty)

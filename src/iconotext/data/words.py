@@ -1,0 +1,140 @@
+"""Texts to tokens: a WordPiece tokenizer, trained on the user's texts or taken from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import decoders as tokenizer_decoders
+
+from iconotext.core.errors import DataError
+from iconotext.core.vocab import Vocab
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Many texts as tokens, one after the other: row i is ``offsets[i]:offsets[i + 1]``; no special tokens.
+
+    ``word`` numbers the words within each text, so that the pieces of one word share a number.
+    """
+
+    ids: NDArray[np.int32]
+    word: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text."""
+        return np.diff(self.offsets)
+
+    def rows(self, chosen: NDArray[np.int64]) -> TokenTable:
+        """The table of some of the rows, in the order given; rows may repeat."""
+        lengths = self.lengths[chosen]
+        offsets = np.concatenate([[0], lengths.cumsum()])
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        return TokenTable(self.ids[index], self.word[index], offsets)
+
+    @staticmethod
+    def joined(tables: Sequence[TokenTable]) -> TokenTable:
+        """All rows of several tables."""
+        starts = np.cumsum([0, *(len(table.ids) for table in tables)])
+        offsets = [table.offsets[:-1] + start for table, start in zip(tables, starts)]
+        return TokenTable(
+            np.concatenate([table.ids for table in tables]),
+            np.concatenate([table.word for table in tables]),
+            np.concatenate([*offsets, starts[-1:]]),
+        )
+
+
+class Words:
+    """A tokenizer and its special ids."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        found = {name: tokenizer.token_to_id(name) for name in SPECIAL}
+        ids = {name: number for name, number in found.items() if number is not None}
+        missing = sorted(set(SPECIAL) - set(ids))
+        if missing:
+            raise DataError(f"The tokenizer has no token {', '.join(missing)}; a BERT vocabulary has all of {SPECIAL}.")
+        self.vocab = Vocab(
+            size=tokenizer.get_vocab_size(),
+            pad=ids["[PAD]"],
+            unknown=ids["[UNK]"],
+            begin=ids["[CLS]"],
+            separator=ids["[SEP]"],
+            mask=ids["[MASK]"],
+            first=max(ids.values()) + 1 if sorted(ids.values()) == list(range(len(ids))) else 0,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Words:
+        """From a ``tokenizer.json``, or a BERT ``vocab.txt``.
+
+        Raises:
+            DataError: the file is missing or is no tokenizer.
+        """
+        if not path.is_file():
+            raise DataError(f"{path} does not exist: name a tokenizer.json or a BERT vocab.txt.")
+        if path.suffix == ".txt":
+            names = path.read_text("utf-8").splitlines()
+            return cls(_wordpiece({name: i for i, name in enumerate(names)}, lowercase=names.count("the") > 0))
+        try:
+            return cls(Tokenizer.from_file(str(path)))
+        except Exception as error:  # the library raises bare Exception
+            raise DataError(f"{path} is no tokenizer file: {error}") from error
+
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int) -> Words:
+        """A lower-casing WordPiece vocabulary of at most ``size`` pieces, the same for the same texts.
+
+        Words are cut at white space, punctuation and around every Chinese character, as BERT does.
+        """
+        tokenizer = _wordpiece({}, lowercase=True)
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size, min_frequency=2, special_tokens=list(SPECIAL), show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    def encode(self, texts: Sequence[str]) -> TokenTable:
+        """Tokens of the texts, without [CLS] and [SEP]; "[MASK]" in a text is the mask token."""
+        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        lengths = [len(item.ids) for item in found]
+        ids = np.fromiter((i for item in found for i in item.ids), np.int32, sum(lengths))
+        word = np.fromiter((_number(w) for item in found for w in item.word_ids), np.int32, sum(lengths))
+        return TokenTable(ids, word, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64))
+
+    def token(self, number: int) -> str:
+        """The piece of an id."""
+        return str(self.tokenizer.id_to_token(number))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The pieces joined to words again."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def save(self, path: Path) -> None:
+        """Write ``tokenizer.json``."""
+        self.tokenizer.save(str(path))
+
+
+def _number(word: int | None) -> int:
+    return 0 if word is None else word
+
+
+def _wordpiece(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizer_decoders.WordPiece()
+    if vocabulary:
+        tokenizer.add_special_tokens([name for name in SPECIAL if name in vocabulary])
+    return tokenizer

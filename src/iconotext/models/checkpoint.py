@@ -1,0 +1,156 @@
+"""A model on disk: a folder that says everything needed to use it, and holds no code and no pickle.
+
+``config.json`` (the system as data, the model's sizes, the task), ``model.safetensors``, ``tokenizer.json``,
+``features.json`` (the fingerprint of the regions it was trained with, and its labels' names), ``run.json`` (resolved
+options, versions, data fingerprint).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import iconotext
+from iconotext.core.config import from_data, to_data, write_json
+from iconotext.core.errors import DataError, MissingPiece
+from iconotext.core.fingerprint import Fingerprint
+from iconotext.heads.answer import AnswerHeadKind
+from iconotext.heads.pool import FirstToken, Product
+from iconotext.models.pretrain import PretrainModel
+from iconotext.models.system import Layout, Recipe, System
+from iconotext.models.task import TaskKind, TaskModel
+from iconotext.nn import schedule, terms
+from iconotext.objectives.base import Negatives
+from iconotext.objectives.itm import ITM
+from iconotext.objectives.masking import RegionMasks
+from iconotext.objectives.mix import OneAtATime, Phases, Together
+from iconotext.objectives.mlm import MLM
+from iconotext.objectives.mrc import MRC
+from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives.wra import WRA
+
+CLASSES: dict[str, type] = {
+    found.__name__: found
+    for found in (
+        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, TaskKind),
+        *(schedule.Attend, schedule.FeedForward),
+        *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location),
+        *(terms.TextEmbedding, terms.RegionEmbedding),
+        *(MLM, MRFR, MRC, ITM, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
+    )
+}
+"""Everything that a config may hold."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The region features that a model reads: how they were made, and what their labels are called."""
+
+    fingerprint: Fingerprint
+    class_names: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint in memory: the model, the path of its tokenizer, and what it was made from."""
+
+    path: Path
+    model: PretrainModel | TaskModel
+    features: Features
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer's file."""
+        return self.path / "tokenizer.json"
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    return {"iconotext": iconotext.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def save(
+    path: Path, model: PretrainModel | TaskModel, tokenizer: str, features: Features, run: Mapping[str, Any]
+) -> None:
+    """Writes the checkpoint folder; ``model.safetensors`` comes last, so its presence means "complete".
+
+    ``tokenizer`` is the JSON text of the tokenizer.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    weights = path / "model.safetensors"
+    weights.unlink(missing_ok=True)
+    task = model.task if isinstance(model, TaskModel) else None
+    config = {
+        "format": "iconotext-model/1",
+        "system": to_data(model.system),
+        "shape": model.shape,
+        "task": to_data(task),
+    }
+    write_json(path / "config.json", config)
+    aside = path / ".tokenizer.json"
+    aside.write_text(tokenizer, encoding="utf-8")
+    os.replace(aside, path / "tokenizer.json")
+    write_json(path / "features.json", dataclasses.asdict(features))
+    write_json(path / "run.json", {**run, "versions": versions()})
+    aside = path / ".model.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, aside)
+    os.replace(aside, weights)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> Saved:
+    """The checkpoint in ``path``, in evaluation mode.
+
+    Raises:
+        MissingPiece: when there is no checkpoint; the message names the command that makes one.
+        DataError: when it is damaged or its tensors are not those of its config.
+    """
+    if not (path / "model.safetensors").is_file():
+        raise MissingPiece(
+            f"{path} holds no model (model.safetensors is missing). Make one with `iconotext pretrain` or "
+            "`iconotext finetune`, or run the same command again if it was stopped."
+        )
+    config = _read(path / "config.json")
+    system, task = from_data(config["system"], CLASSES), from_data(config["task"], CLASSES)
+    model: PretrainModel | TaskModel
+    if task is None:
+        model = PretrainModel(system, **config["shape"])
+    else:
+        model = TaskModel(system, task, **config["shape"])
+    fill(model, load_file(path / "model.safetensors"), path)
+    about = _read(path / "features.json")
+    features = Features(
+        Fingerprint(**about["fingerprint"]), tuple(about["class_names"]), tuple(about["attribute_names"])
+    )
+    return Saved(path, model.to(device).eval(), features, _read(path / "run.json"))
+
+
+def fill(model: nn.Module, state: Mapping[str, torch.Tensor], where: Path) -> None:
+    """Loads every tensor, and insists that there is one for each.
+
+    Raises:
+        DataError: with the tensors that are missing or too many.
+    """
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise DataError(
+            f"{where}: the weights are not those of its config: missing {missing[:5]}, unexpected {unexpected[:5]}."
+        )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): the checkpoint is incomplete or damaged.") from error

@@ -1,0 +1,196 @@
+"""``iconotext pretrain``: from texts and regions to a pre-trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from iconotext.core.batch import Loss
+from iconotext.core.config import to_data
+from iconotext.core.errors import ConfigError
+from iconotext.data.loader import Loader
+from iconotext.data.pair import PairTable
+from iconotext.data.records import DataSet
+from iconotext.data.sampler import LengthSampler
+from iconotext.data.store import RegionStore
+from iconotext.data.words import Words
+from iconotext.models.checkpoint import Features, save
+from iconotext.models.pretrain import PretrainModel
+from iconotext.models.system import System
+from iconotext.objectives.base import Corrupted
+from iconotext.objectives.mix import objectives
+from iconotext.recipes.material import PretrainStream, seating
+from iconotext.systems import SYSTEMS
+from iconotext.train.config import TrainConfig
+from iconotext.train.dist import world
+from iconotext.train.loop import TrainResult, train
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """Pre-train a system on a data set and its regions."""
+
+    data: Path
+    """The data set, made by `iconotext world` or `iconotext ingest`."""
+    store: Path
+    """Its regions, made by `iconotext extract`."""
+    out: Path
+    """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
+    system: str = "uniter"
+    """uniter or vilbert; `iconotext systems` lists them."""
+    size: str = "base"
+    """base as published, or another size of the system's page: tiny trains on a laptop, large as published."""
+    steps: int | None = None
+    """Updates of the parameters; None takes the paper's, as do the next ones."""
+    batch: int | None = None
+    """Pairs of one update, over all processes and micro-batches."""
+    accumulate: int = 1
+    """Micro-batches of one update; more of them need less memory."""
+    learning_rate: float | None = None
+    """Peak of the learning rate, exactly."""
+    warmup: int | None = None
+    """Updates until the peak."""
+    schedule: Literal["linear", "cosine", "constant"] | None = None
+    """What follows the warm-up."""
+    split: str = "train"
+    """The split to train on."""
+    language: str = ""
+    """Only texts in this language, such as en or zh; empty takes all."""
+    tokenizer: Path | None = None
+    """A tokenizer.json or BERT vocab.txt; None trains one on the texts."""
+    vocabulary: int = 8000
+    """Size of a vocabulary that is trained here."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """auto takes bf16 where the hardware gains from it."""
+    recompute: bool = False
+    """Activation checkpointing: less memory, about a third more time."""
+    compile: bool = False
+    """Compile the model with torch.compile: minutes at the start, faster steps after."""
+    workers: int = 1
+    """Processes that make batches while the model trains."""
+    seed: int = 0
+    """The same seed gives the same run."""
+    save_every: int = 1000
+    """Updates between saved states."""
+    log_every: int = 10
+    """Updates between lines of the log."""
+    tensorboard: bool = False
+    """Write a tensorboard log as well (extra `track`)."""
+
+
+def page_of(name: str, size: str) -> System:
+    """The system's page in a size.
+
+    Raises:
+        ConfigError: for a name that is not in the table.
+    """
+    if name not in SYSTEMS:
+        raise ConfigError(f"There is no system {name!r}; there are: {', '.join(SYSTEMS)}.")
+    return SYSTEMS[name].at(size)
+
+
+def run(options: PretrainOptions) -> TrainResult:
+    """Pre-trains and writes the model to ``options.out``."""
+    data, store = DataSet.open(options.data), RegionStore.open(options.store)
+    page = page_of(options.system, options.size)
+    words = _words(options, data)
+    pairs = PairTable(data, options.split, words, store, options.language)
+    torch.manual_seed(options.seed)
+    model = PretrainModel(
+        page,
+        vocabulary=words.vocab.size,
+        feature_dim=store.feature_dim,
+        classes=store.class_count,
+        attributes=len(store.attribute_names),
+        recompute=options.recompute,
+    )
+    config = config_of(options, page)
+    stream = stream_of(options, config, page, pairs, words)
+    result = train(config, options.out, model, loading(stream, config, options.workers), losses_of, weights(page))
+    if world().main:
+        about = {"command": "pretrain", "options": to_data(options), "train": to_data(config)}
+        about |= {"data": data.fingerprint, "texts": len(pairs), "left_out": pairs.left_out}
+        features = Features(store.fingerprint, tuple(store.class_names), tuple(store.attribute_names))
+        save(options.out, model, words.tokenizer.to_str(), features, about)
+    return result
+
+
+def config_of(options: PretrainOptions, page: System) -> TrainConfig:
+    """The page's recipe with what the user said instead."""
+    recipe = page.recipe
+    steps = options.steps or recipe.steps
+    return TrainConfig(
+        steps=steps,
+        learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
+        warmup=min(recipe.warmup if options.warmup is None else options.warmup, steps),
+        schedule=options.schedule or recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        betas=recipe.betas,
+        clip=recipe.clip,
+        accumulate=options.accumulate,
+        precision=options.precision,
+        compile=options.compile,
+        seed=options.seed,
+        log_every=options.log_every,
+        save_every=options.save_every,
+        tensorboard=options.tensorboard,
+    )
+
+
+def stream_of(
+    options: PretrainOptions, config: TrainConfig, page: System, pairs: PairTable, words: Words
+) -> PretrainStream:
+    """The micro-batches of this process."""
+    here, batch = world(), options.batch or page.recipe.batch
+    share = config.accumulate * here.size
+    if batch % share:
+        raise ConfigError(
+            f"--batch {batch} cannot be cut into {config.accumulate} micro-batches on {here.size} processes; "
+            f"give a multiple of {share}."
+        )
+    lengths = pairs.lengths(page.layout.max_words, page.layout.max_regions)
+    sampler = LengthSampler(lengths, batch // config.accumulate, options.seed, rank=here.rank, world=here.size)
+    seats = seating(page, words.vocab)
+    return PretrainStream(pairs, seats, page.mix, sampler, options.seed, config.steps, config.accumulate)
+
+
+def loading(stream: PretrainStream, config: TrainConfig, workers: int):  # type: ignore[no-untyped-def]
+    """The stream from a micro-batch on, made ahead by worker processes."""
+
+    def batches(start: int) -> Iterator[Corrupted]:
+        return iter(Loader(stream, start, config.steps * config.accumulate, workers))
+
+    return batches
+
+
+def losses_of(model: nn.Module, micro: Corrupted) -> Mapping[str, Loss]:
+    """The losses of a micro-batch."""
+    found: Mapping[str, Loss] = model(micro)
+    return found
+
+
+def weights(page: System) -> dict[str, float]:
+    """The weight of every objective of the page."""
+    return {objective.name: objective.weight for objective in objectives(page.mix)}
+
+
+def _words(options: PretrainOptions, data: DataSet) -> Words:
+    if options.tokenizer is not None:
+        return Words.load(options.tokenizer)
+    table = data.table("texts", options.split, ["text", "language"])
+    texts, languages = table["text"].to_pylist(), table["language"].to_pylist()
+    extra = [text for name in ("vqa",) if name in data.tables for text in _questions(data, name, options.split)]
+    chosen = [text for text, language in zip(texts, languages) if options.language in ("", language)]
+    return Words.train([*chosen, *extra], options.vocabulary)
+
+
+def _questions(data: DataSet, table: str, split: str) -> list[str]:
+    found: list[str] = data.table(table, split, ["question"])["question"].to_pylist()
+    return found
+
+
