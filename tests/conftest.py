@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# The hook has to be there before the first import of iconotext: it checks every jaxtyping annotation at run time.
-from jaxtyping import install_import_hook
-
-install_import_hook("iconotext", "beartype.beartype")
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# Before the first import of iconotext: every shape and type that it states is checked when a test runs it.
+install_import_hook("iconotext", "beartype.beartype")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Several tests run at once; the environment is for the processes that tests start.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile(
     "iconotext", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -40,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="numbers recorded from the original systems: DIR/<system>/<case>/case.json",
     )
     parser.addoption(
-        "--fixtures",
+        "--fixtures-dir",  # pytest has a --fixtures of its own
         type=Path,
         default=beside_or_inside("fixtures"),
         metavar="DIR",
@@ -56,5 +55,5 @@ def golden_dir(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def fixtures_dir(request: pytest.FixtureRequest) -> Path:
-    folder: Path = request.config.getoption("--fixtures")
+    folder: Path = request.config.getoption("--fixtures-dir")
     return folder

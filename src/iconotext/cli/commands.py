@@ -1,0 +1,61 @@
+"""The verbs of the command line, each a line that names a recipe; a recipe is imported when its verb is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb and the recipe behind it.
+
+    ``options`` and ``run`` are names in ``iconotext.recipes.<recipe>``: a frozen dataclass whose fields are the flags, and
+    the function that takes it. The summary is a sentence for the overview; the dataclass's docstring explains the verb.
+    """
+
+    words: str
+    summary: str
+    recipe: str
+    examples: tuple[str, ...]
+    options: str
+    run: str = "run"
+
+    def load(self) -> tuple[type[Any], Callable[[Any], object]]:
+        """The options' dataclass and the function; this is where torch is imported, so only for a verb that was called."""
+        recipe = import_module(f"iconotext.recipes.{self.recipe}")
+        return getattr(recipe, self.options), getattr(recipe, self.run)
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "Data and regions": (
+        Command(
+            "world",
+            "Draw the built-in data set: pictures whose truth is known, with texts and questions.",
+            recipe="world",
+            options="WorldOptions",
+            examples=(
+                "iconotext world data/world --size small",
+                "iconotext world data/tiny --size tiny --languages en",
+            ),
+        ),
+        Command(
+            "detector train",
+            "Train the detector of regions on pictures whose objects are known.",
+            recipe="detector",
+            options="TrainDetector",
+            examples=("iconotext detector train --data data/world --out detector.safetensors",),
+        ),
+        Command(
+            "detector evaluate",
+            "Measure a detector: mean average precision, recall, colours, pictures a second.",
+            recipe="detector",
+            options="EvaluateDetector",
+            run="evaluate",
+            examples=("iconotext detector evaluate --data data/world",),
+        ),
+    ),
+}
+"""What there is to call, in the order of the overview."""
