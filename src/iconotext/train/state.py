@@ -119,7 +119,8 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tupl
     if meta.get("format") != FORMAT:
         raise DataError(f"{path}: format {meta.get('format')!r}, this version reads {FORMAT!r}")
     tensors = _model_tensors(model)
-    _require_same(path, {n: list(t.shape) for n, t in tensors.items()}, meta["tensors"])
+    stored = {name: shape for name, (_, shape) in meta["tensors"].items() if name.startswith("model/")}
+    _require_same(path, {n: list(t.shape) for n, t in tensors.items()}, stored)
     parameters = {item.name: item.parameter for item in trainable(model)}
     state: dict[nn.Parameter, dict[str, Tensor]] = {}
     for key, (dtype, shape) in meta["tensors"].items():
@@ -168,15 +169,16 @@ def _write(path: Path, tensors: Mapping[str, Tensor], world: World) -> None:
         save_tensors({k: t.contiguous() for k, t in tensors.items()}, storage_writer=writer)
 
 
-def _require_same(path: Path, mine: Mapping[str, list[int]], stored: Mapping[str, tuple[str, list[int]]]) -> None:
-    theirs = {name: shape for name, (_, shape) in stored.items() if name.startswith("model/")}
+def _require_same(path: Path, mine: Mapping[str, list[int]], theirs: Mapping[str, list[int]]) -> None:
     differing = [n for n in sorted(mine.keys() | theirs.keys()) if mine.get(n) != theirs.get(n)]
     if differing:
         lines = [
             f"  {n.removeprefix('model/')}: here {mine.get(n)}, in the state {theirs.get(n)}" for n in differing[:5]
         ]
         raise ConfigError(
-            f"{path}: this state belongs to another model, {len(differing)} tensors differ:\n" + "\n".join(lines) + "\n"
+            f"{path}: this state belongs to another model; tensors that differ: {len(differing)}, such as\n"
+            + "\n".join(lines)
+            + "\n"
             "Use the model of that run, or another run folder."
         )
 

@@ -92,7 +92,7 @@ class Step(Generic[M]):
         names = list(self.weights)
         mine = [sum(micro.counts.get(name, 0.0) for micro in micros) for name in names]
         size = [sum(m.rows for m in micros), sum(m.tokens for m in micros), stop]
-        *numbers, rows, tokens, stopping = self.world.add([*mine, *size])
+        *numbers, rows, tokens, stopping = self.world.add([float(number) for number in [*mine, *size]])
         counts = dict(zip(names, numbers))
 
         self.optimiser.zero_grad(set_to_none=True)

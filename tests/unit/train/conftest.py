@@ -34,7 +34,10 @@ def launch() -> Launch:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
         base = {**os.environ, "OMP_NUM_THREADS": "1"}
-        ranks = [{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "RANK": str(r)} for r in range(size)]
+        ranks = [
+            {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size), "RANK": str(r)}
+            for r in range(size)
+        ]
         command = [sys.executable, str(TOY), str(folder), json.dumps(options)]
         return [
             subprocess.Popen(command, env=base | (rank if size > 1 else {}), stderr=subprocess.PIPE, text=True)
