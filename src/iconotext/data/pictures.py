@@ -1,0 +1,165 @@
+"""One rule that brings any picture file to 8-bit RGB; everything that reads pictures reads them through it.
+
+The rule, in this order:
+
+1. The file is told by its content, never by its name: JPEG (also MPO), PNG, GIF, WebP, BMP, TIFF, PPM/PGM/PBM, AVIF,
+   JPEG 2000. Of several frames or pages the first counts.
+2. More than ``MAX_PIXELS`` pixels are refused; below that a picture may be as large as it likes.
+3. Every pixel must decode: a truncated or corrupt file is an error, never a half-grey picture.
+4. The EXIF orientation is applied. Broken EXIF counts as none.
+5. 16-bit samples keep their high byte. 32-bit integers are read as 16-bit ones, clipped (what PGM and TIFF keep in
+   them). Floating point is stretched from its least to its greatest value.
+6. Transparency (alpha channel, palette or key colour) is laid on white.
+7. Grey, palette, black-and-white, CMYK, YCbCr and L*a*b* become RGB. Colour profiles are not applied.
+8. Where a longest side is given, a larger picture is scaled down to it (Lanczos, aspect kept, no side below 1).
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+
+from iconotext.core.errors import DataError
+
+MAX_PIXELS = 178_956_970
+"""The most pixels a picture may have (Pillow's own bound for an attack): about 0.5 GB once decoded."""
+
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+_LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
+
+# Pillow warns from half its bound on; a panorama or a scan of that size is an ordinary picture here.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture as a data set keeps it: the bytes of a plain RGB JPEG or PNG, and its size in pixels.
+
+    ``suffix`` is ".jpg" or ".png"; ``change`` is "" where the given bytes were kept, else "converted" or "scaled".
+    """
+
+    data: bytes
+    suffix: str
+    width: int
+    height: int
+    change: str
+
+
+def decode(data: bytes, max_side: int | None = None) -> Image.Image:
+    """The picture as 8-bit RGB, by the rule above.
+
+    Raises:
+        DataError: the bytes are no picture, are cut or corrupt, or hold more than ``MAX_PIXELS`` pixels.
+    """
+    return _read(data, max_side)[0]
+
+
+def normalise(data: bytes, max_side: int) -> Stored:
+    """The form in which a data set keeps a picture: as given where possible, else encoded again.
+
+    Kept as given: an upright, opaque, 8-bit RGB JPEG or PNG of one frame whose longest side is at most ``max_side``.
+    The rest goes through ``decode`` and becomes a JPEG of quality 95 where the source was lossy, else a PNG.
+
+    Raises:
+        DataError: as ``decode``.
+    """
+    image, source, plain, scaled = _read(data, max_side)
+    if plain and not scaled:
+        return Stored(data, ".jpg" if source == "JPEG" else ".png", image.width, image.height, "")
+    out = io.BytesIO()
+    if source in _LOSSY:
+        image.save(out, "JPEG", quality=95)
+    else:
+        image.save(out, "PNG")
+    suffix = ".jpg" if source in _LOSSY else ".png"
+    return Stored(out.getvalue(), suffix, image.width, image.height, "scaled" if scaled else "converted")
+
+
+def _read(data: bytes, max_side: int | None) -> tuple[Image.Image, str, bool, bool]:
+    """The RGB picture, its format, whether its bytes are plain RGB already, and whether it was scaled down."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            source, plain = str(image.format), _is_plain(image)
+            scaled = max_side is not None and max(image.size) > max_side
+            if max_side is not None:
+                # A JPEG decodes at 1/2, 1/4 or 1/8 in a fraction of the time; never below the size asked for.
+                image.draft(None, (max_side, max_side))
+            image.load()
+            rgb = _to_rgb(_upright(image))
+            return (_fit(rgb, max_side) if max_side is not None else rgb), source, plain, scaled
+    except UnidentifiedImageError as error:
+        raise DataError("not a picture in a format that is known: " + ", ".join(_FORMATS)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError and more.
+        raise DataError(f"the picture cannot be decoded: {error}") from error
+
+
+def _is_plain(image: ImageFile.ImageFile) -> bool:
+    """Whether every reader sees the same RGB pixels in these bytes without any conversion."""
+    deep = any("16" in str(tile[3]) for tile in image.tile)
+    return (
+        image.format in ("JPEG", "PNG")
+        and image.mode == "RGB"
+        and not deep
+        and not image.has_transparency_data
+        and getattr(image, "n_frames", 1) == 1
+        and _orientation(image) == 1
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # Broken EXIF raises anything; it says nothing then.
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if _orientation(image) == 1:
+        return image
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # The orientation is there but the rest of the EXIF cannot be written back.
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_grey(image).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert converted is not None
+        return converted
+    return image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """8-bit grey of a picture with 16-bit, 32-bit or floating-point samples."""
+    samples = np.asarray(image)
+    if image.mode == "F":
+        samples = np.nan_to_num(samples.astype(np.float64))
+        span = float(samples.max() - samples.min())
+        grey = np.round((samples - samples.min()) * (255.0 / span if span > 0 else 0.0))
+    else:
+        grey = np.clip(samples.astype(np.int64), 0, 65535) >> 8
+        if "transparency" in image.info:
+            grey = np.where(samples == image.info["transparency"], 255, grey)
+    return Image.fromarray(grey.astype(np.uint8))
+
+
+def _fit(image: Image.Image, max_side: int) -> Image.Image:
+    scale = max_side / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)

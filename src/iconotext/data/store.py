@@ -1,0 +1,281 @@
+"""The region store: extracted regions on disk, read without a copy.
+
+A store is a folder of Arrow IPC files, uncompressed and memory-mapped, each one record batch with a row an image. Regions
+are ragged: a list column holds all regions of the shard in one flat array plus offsets, so a row is a slice of it.
+Anything that reads Arrow reads a store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconotext.core.errors import DataError
+from iconotext.core.fingerprint import Fingerprint
+from iconotext.data.shard import DTYPES, F16, F32, I32, I64, ImageRegions, Shapes, Shard, encode, open_shard, shapes_of
+from iconotext.data.tables import write_bytes, write_json
+
+__all__ = ["ImageRegions", "PackedRegions", "RegionStore", "StoreWriter"]
+
+FORMAT = "iconotext-regions/1"
+_SHARDS = "regions-*.arrow"
+
+
+@dataclass(frozen=True)
+class PackedRegions:
+    """The regions of B images one after the other: row i has ``offsets[i]:offsets[i + 1]`` of the M regions.
+
+    ``sizes`` [B, 2] are (width, height); the rest as in ``ImageRegions`` with M in place of R. The arrays are the caller's.
+    """
+
+    boxes: F32
+    scores: F32
+    features: F16
+    class_probs: F16
+    attributes: I32
+    attribute_scores: F32
+    sizes: I32
+    offsets: I64
+
+
+class RegionStore:
+    """A store opened for reading; rows are found by image id.
+
+    A shard that is torn or missing is reported by a warning with its name and the rows it held; the other rows are read
+    as if it had never been there. ``problems`` keeps the messages.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.path = path
+        self.fingerprint = Fingerprint(**about["fingerprint"])
+        self.class_names: list[str] = about["class_names"]
+        self.attribute_names: list[str] = about["attribute_names"]
+        self.feature_dim = self.fingerprint.feature_dim
+        self.class_count = self.fingerprint.classes
+        self._shapes = shapes_of(self.fingerprint)
+        self._shards, self.problems = _open_shards(path, about.get("shards"), self._shapes)
+        for problem in self.problems:
+            warnings.warn(problem, RuntimeWarning, stacklevel=3)
+        self.ids: list[str] = [image_id for shard in self._shards for image_id in shard.ids]
+        rows = [len(shard.ids) for shard in self._shards]
+        self._shard_of = np.repeat(np.arange(len(rows)), rows)
+        self._starts = _join([shard.starts for shard in self._shards])
+        self.counts: I64 = _join([shard.counts for shard in self._shards])
+        """Regions of each row, in the order of ``ids``."""
+        self._sizes = np.concatenate([np.zeros((0, 2), np.int32), *(shard.sizes for shard in self._shards)])
+        self._row = {image_id: row for row, image_id in enumerate(self.ids)}
+        if len(self._row) < len(self.ids):
+            raise DataError(f"region store {path} holds an image twice: extract the regions again")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RegionStore:
+        """Open the folder ``path``; only ids and offsets are read.
+
+        Raises:
+            DataError: there is no store, or it is of another format.
+        """
+        file = Path(path) / "store.json"
+        if not file.is_file():
+            raise DataError(f"{path} is no region store (no store.json): make it with `iconotext extract DATA {path}`")
+        try:
+            about = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise DataError(f"{file} is not JSON ({error}): extract the regions again") from error
+        if about.get("format") != FORMAT:
+            raise DataError(f"{file}: format {about.get('format')!r}, this version reads {FORMAT!r}")
+        try:
+            return cls(Path(path), about)
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{file} lacks an entry or has an unknown one ({error}): extract again") from error
+
+    def __reduce__(self) -> tuple[Callable[[Path], RegionStore], tuple[Path]]:
+        # Another process maps the files itself; pickling the views would copy the whole store.
+        return RegionStore.open, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._row
+
+    def rows(self, ids: Sequence[str]) -> I64:
+        """The row of each image, for ``counts`` and the like.
+
+        Raises:
+            DataError: the store has no regions of an image.
+        """
+        try:
+            return np.fromiter((self._row[image_id] for image_id in ids), np.int64, len(ids))
+        except KeyError as error:
+            raise DataError(
+                f"region store {self.path} has no regions of image {error}: run `iconotext extract` again, "
+                "or look into quarantine.jsonl for the reason"
+            ) from None
+
+    def get(self, image_id: str) -> ImageRegions:
+        """The regions of one image as read-only views of the mapped file.
+
+        Raises:
+            DataError: the store has no regions of this image.
+        """
+        row = int(self.rows([image_id])[0])
+        start, count = int(self._starts[row]), int(self.counts[row])
+        flat = self._shards[self._shard_of[row]].flat
+        width, height = self._sizes[row].tolist()
+        views = {name: array[start : start + count] for name, array in flat.items()}
+        return ImageRegions(image_id=image_id, size=(width, height), **views)
+
+    def gather(self, ids: Sequence[str]) -> PackedRegions:
+        """The regions of a batch of images, copied once from the mapped files into new arrays; ids may repeat.
+
+        Raises:
+            DataError: the store has no regions of an image.
+        """
+        rows = self.rows(ids)
+        counts = self.counts[rows]
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        shards = [self._shards[shard].flat for shard in self._shard_of[rows].tolist()]
+        starts = self._starts[rows]
+        cuts = list(
+            zip(shards, offsets[:-1].tolist(), offsets[1:].tolist(), starts.tolist(), (starts + counts).tolist())
+        )
+        packed: dict[str, NDArray[Any]] = {}
+        for name, shape in self._shapes.items():
+            out = packed[name] = np.empty((offsets[-1], *shape), DTYPES[name])
+            for flat, begin, end, start, stop in cuts:
+                out[begin:end] = flat[name][start:stop]
+        return PackedRegions(sizes=self._sizes[rows], offsets=offsets, **packed)
+
+
+class StoreWriter:
+    """Writes a store shard by shard; a killed run goes on with what is missing and ends with the same bytes.
+
+    Several processes may write to one store as long as each shard has one writer; one of them calls ``finish`` at last.
+    ``class_names`` names the columns of ``class_probs``.
+
+    Raises:
+        FingerprintError: the folder holds regions that were made in another way.
+        DataError: the folder holds something else, or other names.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        fingerprint: Fingerprint,
+        class_names: Sequence[str],
+        attribute_names: Sequence[str],
+    ) -> None:
+        self.path = Path(path)
+        self.fingerprint = fingerprint
+        self._shapes = shapes_of(fingerprint)
+        self._pending: dict[str, str] = {}
+        self._about: dict[str, Any] = {
+            "format": FORMAT,
+            "fingerprint": asdict(fingerprint),
+            "class_names": list(class_names),
+            "attribute_names": list(attribute_names),
+        }
+        file = self.path / "store.json"
+        if file.is_file():
+            there = json.loads(file.read_text("utf-8"))
+            Fingerprint(**there["fingerprint"]).require(fingerprint, f"region store {path}")
+            if {name: there[name] for name in self._about} != self._about:
+                raise DataError(f"region store {path} was made with other class or attribute names: name a new folder")
+        else:
+            if self.path.is_dir() and any(not child.name.startswith(".store.json") for child in self.path.iterdir()):
+                raise DataError(f"{path} holds other files: name an empty or a new folder")
+            write_json(file, self._about)
+
+    def shard(self, index: int) -> Path:
+        """The file of a shard."""
+        return self.path / f"regions-{index:05d}.arrow"
+
+    def done(self, index: int) -> bool:
+        """Whether a shard is written and whole."""
+        return self.shard(index).is_file() and not isinstance(open_shard(self.shard(index), self._shapes), str)
+
+    def done_ids(self) -> set[str]:
+        """The images that need no more work: those in whole shards, and those in quarantine."""
+        shards = (open_shard(file, self._shapes) for file in sorted(self.path.glob(_SHARDS)))
+        done = {image_id for shard in shards if not isinstance(shard, str) for image_id in shard.ids}
+        parts = (file for file in self._parts() if self.shard(int(file.stem[-5:])).is_file())
+        return done | set(_entries([self.path / "quarantine.jsonl", *parts]))
+
+    def write_shard(self, index: int, rows: Sequence[ImageRegions]) -> None:
+        """Write one shard atomically, and before it the quarantine of its images; a shard may be empty.
+
+        Raises:
+            DataError: an array has not the shape that the fingerprint tells, or holds a number that is not finite.
+        """
+        part = self.path / f".quarantine-{index:05d}.jsonl"
+        # The part goes first and counts only once its shard is there, so a kill between the two loses nothing.
+        if self._pending:
+            write_bytes(part, _lines(self._pending))
+        else:
+            part.unlink(missing_ok=True)
+        write_bytes(self.shard(index), encode(rows, self._shapes))
+        self._pending = {}
+
+    def quarantine(self, image_id: str, reason: str) -> None:
+        """Set an image aside that cannot be used; it is recorded with the next shard that is written."""
+        self._pending[image_id] = reason
+
+    def finish(self) -> RegionStore:
+        """Join the quarantine, list the shards with their rows in store.json, and open the store."""
+        joined = self.path / "quarantine.jsonl"
+        write_bytes(joined, _lines(_entries([joined, *self._parts()]) | self._pending))
+        self._pending = {}
+        shards = {}
+        for file in sorted(self.path.glob(_SHARDS)):
+            shard = open_shard(file, self._shapes)
+            if isinstance(shard, str):
+                raise DataError(f"{file}: {shard}; delete it and extract again")
+            shards[file.name] = len(shard.ids)
+        write_json(self.path / "store.json", self._about | {"shards": shards})
+        for part in self._parts():
+            part.unlink()
+        return RegionStore.open(self.path)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.path.glob(".quarantine-[0-9][0-9][0-9][0-9][0-9].jsonl"))
+
+
+def _entries(files: Sequence[Path]) -> dict[str, str]:
+    """Image → reason from quarantine files, the last word holds; a file that is not there is empty."""
+    lines = [line for file in files if file.is_file() for line in file.read_text("utf-8").splitlines()]
+    entries = map(json.loads, lines)
+    return {entry["image_id"]: entry["reason"] for entry in entries}
+
+
+def _lines(entries: dict[str, str]) -> bytes:
+    rows = ({"image_id": image_id, "reason": entries[image_id]} for image_id in sorted(entries))
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _join(parts: list[I64]) -> I64:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _open_shards(path: Path, listed: dict[str, int] | None, shapes: Shapes) -> tuple[list[Shard], list[str]]:
+    """The shards that can be read, in order, and a message for each that cannot."""
+    names = sorted(listed or [file.name for file in path.glob(_SHARDS)])
+    shards, problems = [], []
+    if listed is None:
+        problems.append(f"region store {path} is not finished: run the same `iconotext extract` once more")
+    for name in names:
+        shard = open_shard(path / name, shapes)
+        if isinstance(shard, str):
+            lost = f"its {listed[name]} rows are" if listed else "its rows are"
+            problems.append(f"{path / name}: {shard}; {lost} left out (`iconotext extract` makes them again)")
+        else:
+            shards.append(shard)
+    return shards, problems
