@@ -177,9 +177,7 @@ def _require_same(path: Path, mine: Mapping[str, list[int]], theirs: Mapping[str
         ]
         raise ConfigError(
             f"{path}: this state belongs to another model; tensors that differ: {len(differing)}, such as\n"
-            + "\n".join(lines)
-            + "\n"
-            "Use the model of that run, or another run folder."
+            + "\n".join([*lines, "Use the model of that run, or another run folder."])
         )
 
 

@@ -1,8 +1,6 @@
-"""Processes of their own: two give what one gives, and a kill at any moment loses nothing."""
+"""Two processes give what one gives."""
 
-import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,13 +10,7 @@ import torch
 
 from iconotext.train import state
 from iconotext.train.dist import BUCKET, _buckets, world
-from iconotext.train.log import read
 from iconotext.train.optim import adamw
-
-
-def numbers(run: Path) -> list[tuple]:
-    lines = [line for line in read(run / "log.jsonl") if line["kind"] == "step"]
-    return [(line["step"], line["learning_rate"], line["losses"], line["gradient_norm"]) for line in lines]
 
 
 def model_at(toy: ModuleType, run: Path, step: int) -> dict[str, torch.Tensor]:
@@ -33,7 +25,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, toy: ModuleType, laun
     for worker in workers:
         assert worker.wait(100) == 0, worker.stderr.read()
     torch.testing.assert_close(model_at(toy, tmp_path / "two", 20), dict(one.state_dict()), atol=1e-5, rtol=0)
-    for two, alone in zip(numbers(tmp_path / "two"), numbers(tmp_path / "one"), strict=True):
+    for two, alone in zip(toy.numbers(tmp_path / "two"), toy.numbers(tmp_path / "one"), strict=True):
         assert two[:2] == alone[:2]
         assert two[2] == pytest.approx(alone[2], abs=1e-5)
     _, found = toy.run(tmp_path / "two", steps=22)
@@ -41,38 +33,12 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, toy: ModuleType, laun
     torch.testing.assert_close(dict(found.state_dict()), dict(whole.state_dict()), atol=1e-5, rtol=0)
 
 
-def test_a_stop_of_one_process_stops_all_after_the_same_step(tmp_path: Path, launch: Callable) -> None:
+def test_a_stop_of_one_process_stops_all_after_the_same_step(tmp_path: Path, toy: ModuleType, launch: Callable) -> None:
     workers = launch(tmp_path, size=2, steps=100_000, slow=True)
-    _wait_for(tmp_path, step=3)
+    toy.wait_for(tmp_path, step=3)
     workers[1].send_signal(signal.SIGTERM)
     assert [worker.wait(100) for worker in workers] == [130, 130]
-    assert len(numbers(tmp_path)) == state.steps(tmp_path)[-1]
-
-
-def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(
-    tmp_path: Path, toy: ModuleType, launch: Callable
-) -> None:
-    options = {"steps": 120, "dropout": 0.2, "save_every": 4, "slow": True}
-    moments = random.Random(time.time_ns())
-    for _ in range(2):
-        (worker,) = launch(tmp_path / "cut", **options)
-        _wait_for(tmp_path / "cut", step=(state.steps(tmp_path / "cut") or [0])[-1] + 2)
-        time.sleep(moments.uniform(0, 0.2))
-        worker.kill()
-        worker.wait()
-    _, found = toy.run(tmp_path / "cut", **{**options, "slow": False})
-    _, whole = toy.run(tmp_path / "whole", **{**options, "slow": False})
-    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
-    assert all(torch.equal(a, b) for a, b in zip(found.state_dict().values(), whole.state_dict().values()))
-
-
-def _wait_for(run: Path, step: int) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if (run / "log.jsonl").exists() and any(n[0] >= step for n in numbers(run)):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached")
+    assert len(toy.numbers(tmp_path)) == state.steps(tmp_path)[-1]
 
 
 def test_buckets_hold_each_parameter_once_and_one_type() -> None:

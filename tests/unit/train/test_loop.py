@@ -11,38 +11,25 @@ from torch import nn
 from iconotext.core.batch import Loss
 from iconotext.core.errors import ConfigError
 from iconotext.train import state
-from iconotext.train.log import read
 from iconotext.train.loop import NonFinite, train
-
-
-def lines(run: Path, kind: str = "step") -> list[dict]:
-    return [line for line in read(run / "log.jsonl") if line["kind"] == kind]
-
-
-def numbers(run: Path) -> list[tuple]:
-    return [(x["step"], x["learning_rate"], x["losses"], x["gradient_norm"]) for x in lines(run)]
-
-
-def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
 
 
 def test_trains_and_logs_each_step_once(tmp_path: Path, toy: ModuleType) -> None:
     result, _ = toy.run(tmp_path, steps=60, log_every=10)
-    assert [line["step"] for line in lines(tmp_path)] == [10, 20, 30, 40, 50, 60]
-    assert lines(tmp_path)[-1]["losses"]["a"] < 0.7 * lines(tmp_path)[0]["losses"]["a"]
+    assert [line["step"] for line in toy.lines(tmp_path)] == [10, 20, 30, 40, 50, 60]
+    assert toy.lines(tmp_path)[-1]["losses"]["a"] < 0.7 * toy.lines(tmp_path)[0]["losses"]["a"]
     assert (result.steps, result.skipped, result.precision) == (60, 0, "fp32")
     assert result.state == state.folder(tmp_path, 60)
     assert state.steps(tmp_path) == [55, 60]
-    assert "decay 0.01" in lines(tmp_path, "note")[0]["text"]
+    assert "decay 0.01" in toy.lines(tmp_path, "note")[0]["text"]
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path: Path, toy: ModuleType) -> None:
     first, model = toy.run(tmp_path)
-    before = numbers(tmp_path)
+    before = toy.numbers(tmp_path)
     second, again = toy.run(tmp_path)
-    assert (second.steps, second.state, numbers(tmp_path)) == (first.steps, first.state, before)
-    assert same(model, again)
+    assert (second.steps, second.state, toy.numbers(tmp_path)) == (first.steps, first.state, before)
+    assert toy.same(model, again)
 
 
 class Killed(BaseException):
@@ -68,8 +55,8 @@ def test_goes_on_exactly_with_dropout_and_sparse_logging(tmp_path: Path, toy: Mo
         train(toy.config(**settings), tmp_path / "cut", cut, toy.stream(2), dying, toy.WEIGHTS)
     torch.manual_seed(999)
     _, found = toy.run(tmp_path / "cut", **options)
-    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
-    assert same(found, whole)
+    assert toy.numbers(tmp_path / "cut") == toy.numbers(tmp_path / "whole")
+    assert toy.same(found, whole)
 
 
 def test_accumulation_gives_the_same_run(tmp_path: Path, toy: ModuleType) -> None:
@@ -99,8 +86,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     assert "run the same command again" in said
     assert state.steps(tmp_path / "cut")[-1] == 8
     _, found = toy.run(tmp_path / "cut")
-    assert same(found, whole)
-    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+    assert toy.same(found, whole)
+    assert toy.numbers(tmp_path / "cut") == toy.numbers(tmp_path / "whole")
 
 
 def spoiling(toy: ModuleType, bad_steps: set[int]):
@@ -117,11 +104,11 @@ def test_steps_that_are_not_finite_are_left_out_counted_and_named(tmp_path: Path
     model = toy.Model()
     result = train(toy.config(), tmp_path, model, toy.stream(1), spoiling(toy, {4, 9}), toy.WEIGHTS)
     assert result.skipped == 2
-    found = lines(tmp_path, "skipped")
+    found = toy.lines(tmp_path, "skipped")
     assert [line["step"] for line in found] == [5, 10]
     assert found[0]["where"] == ["process 0, micro-batch 4, rows " + ", ".join(map(str, range(96, 120)))]
     assert all(torch.isfinite(p).all() for p in model.parameters())
-    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
+    assert [line["step"] for line in toy.lines(tmp_path)] == list(range(1, 21))
 
 
 @pytest.mark.parametrize(("settings", "stopped"), [({"skip_in_row": 3}, 7), ({"skip_total": 4}, 8)])
@@ -161,13 +148,13 @@ def test_evaluates_when_due_and_at_the_end(tmp_path: Path, toy: ModuleType) -> N
     assert seen == [(8, False), (16, False), (20, False)]
     assert model.training
     assert result.evaluated == {"accuracy": 0.2}
-    assert [line["accuracy"] for line in lines(tmp_path, "evaluate")] == [0.08, 0.16, 0.2]
+    assert [line["accuracy"] for line in toy.lines(tmp_path, "evaluate")] == [0.08, 0.16, 0.2]
 
 
 def test_changed_settings_are_said_on_going_on(tmp_path: Path, toy: ModuleType) -> None:
     toy.run(tmp_path, steps=5)
     toy.run(tmp_path, steps=10, learning_rate=0.5)
-    notes = [line["text"] for line in lines(tmp_path, "note")]
+    notes = [line["text"] for line in toy.lines(tmp_path, "note")]
     assert "changed since: steps was 5, is 10" in notes
     assert "changed since: learning_rate was 0.01, is 0.5" in notes
 
@@ -187,4 +174,4 @@ def test_a_compiled_model_keeps_its_names(tmp_path: Path, toy: ModuleType, monke
     _, plain = toy.run(tmp_path, steps=5)
     _, found = toy.run(tmp_path, steps=10, compile=True)
     assert list(found.state_dict()) == list(plain.state_dict())
-    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 11))
+    assert [line["step"] for line in toy.lines(tmp_path)] == list(range(1, 11))

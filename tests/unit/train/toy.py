@@ -21,6 +21,7 @@ from iconotext.core.batch import Loss
 from iconotext.core.seed import generator
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import processes, world
+from iconotext.train.log import read
 from iconotext.train.loop import TrainResult, train
 
 ROWS = 24
@@ -102,6 +103,29 @@ def run(folder: Path, dropout: float = 0.0, slow: bool = False, **changes: objec
     here, settings, model = world(), config(**changes), Model(dropout)
     batches = stream(settings.accumulate, here.rank, here.size)
     return train(settings, folder, model, batches, slow_losses if slow else losses, WEIGHTS), model
+
+
+def lines(folder: Path, kind: str = "step") -> list[dict]:
+    return [line for line in read(folder / "log.jsonl") if line["kind"] == kind]
+
+
+def numbers(folder: Path) -> list[tuple]:
+    """What must be the same in two runs, of each logged step."""
+    return [(x["step"], x["learning_rate"], x["losses"], x["gradient_norm"]) for x in lines(folder)]
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def wait_for(folder: Path, step: int) -> None:
+    """Until another process has logged this step."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if (folder / "log.jsonl").exists() and any(line["step"] >= step for line in lines(folder)):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached")
 
 
 if __name__ == "__main__":
