@@ -1,0 +1,108 @@
+"""Pictures through the network, so that no picture's result depends on its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iconotext.core.fingerprint import Fingerprint
+from iconotext.regions.backbone import Maps
+from iconotext.regions.detections import Detections, Picture
+from iconotext.regions.network import Readout
+from iconotext.regions.resize import HEIGHT, RULE, WIDTH, Fitted, fit
+from iconotext.regions.weights import Weights
+
+_TOGETHER = {"cpu": 1, "cuda": 32}
+
+
+@dataclass(frozen=True)
+class View:
+    """Some pictures as the network sees them; rows of ``pixels`` and ``maps`` beyond ``pictures`` are blank."""
+
+    pictures: list[Fitted]
+    pixels: Float[Tensor, "B 192 256 3"]
+    maps: Maps
+
+    @property
+    def extents(self) -> Float[Tensor, "B 2"]:
+        """Width and height of the part of the input that each picture fills."""
+        extents = torch.full((len(self.pixels), 2), 1.0)
+        extents[: len(self.pictures)] = torch.tensor([p.extent for p in self.pictures], dtype=torch.float32)
+        return extents.to(self.pixels.device)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Weights on a device.
+
+    The network always sees the same number of pictures at once, the last time filled up with blank ones: kernels differ
+    in rounding between shapes, and a score that moves in its last bit can change which box is kept. On a CPU the number
+    is one, which is as fast for a network of this size as many (several threads then give several pictures at once).
+    """
+
+    weights: Weights
+    device: torch.device
+
+    def views(self, pictures: Sequence[Picture]) -> Iterator[View]:
+        """The pictures in order, so many at a time."""
+        together = _TOGETHER.get(self.device.type, 1)
+        for start in range(0, len(pictures), together):
+            fitted = [p if isinstance(p, Fitted) else fit(p) for p in pictures[start : start + together]]
+            pixels = np.zeros((together, HEIGHT, WIDTH, 3), dtype=np.uint8)
+            pixels[: len(fitted)] = [f.pixels for f in fitted]
+            tensor = torch.from_numpy(pixels).to(self.device)
+            yield View(fitted, tensor, self.weights.network.maps(tensor))
+
+    def fingerprint(self, detector: str, layer: str, boxes: str, feature_dim: int, labels: bool) -> Fingerprint:
+        """How a detector that uses this reader makes its features; ``labels`` says whether it names what it sees."""
+        return Fingerprint(
+            detector=detector,
+            weights=self.weights.digest,
+            layer=layer,
+            resize=RULE,
+            colour_order="RGB",
+            boxes=boxes,
+            dtype="float32",
+            feature_dim=feature_dim,
+            classes=len(self.weights.classes) + 1 if labels else 0,
+            attributes=len(self.weights.attributes) if labels else 0,
+        )
+
+
+HEAD_LAYER = "last hidden layer of the box head, layer-normalised (mean 0, variance 1 over the entries of a region)"
+"""The feature from which class, colour and box are read by one linear layer each."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A readout in probabilities: ``score`` is the highest class probability, background apart."""
+
+    features: Float[Tensor, "N F"]
+    probs: Float[Tensor, "N C"]
+    score: Float[Tensor, "N"]
+    attributes: Float[Tensor, "N A"]
+
+    @classmethod
+    def of(cls, readout: Readout) -> Labelled:
+        """Softmax over the classes and over the attributes."""
+        probs = readout.classes.softmax(dim=-1)
+        return cls(readout.features, probs, probs[:, 1:].amax(dim=-1), readout.attributes.softmax(dim=-1))
+
+    def detections(
+        self, rows: slice | Tensor, boxes: Float[np.ndarray, "R 4"], scores: Float[Tensor, "R"]
+    ) -> Detections:
+        """Some rows as the regions of one picture, with their boxes in its own pixels."""
+        attribute_scores, attributes = self.attributes[rows].max(dim=-1)
+        return Detections(
+            boxes=boxes.astype(np.float32),
+            scores=scores.cpu().numpy(),
+            features=self.features[rows].cpu().numpy(),
+            class_probs=self.probs[rows].cpu().numpy(),
+            attributes=(attributes - 1).to(torch.int32).cpu().numpy(),
+            attribute_scores=attribute_scores.cpu().numpy(),
+        )

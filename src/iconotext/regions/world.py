@@ -1,0 +1,47 @@
+"""The detector of the built-in world: finds the regions of a picture and names their class and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from iconotext.regions.detections import Detections, Picture
+from iconotext.regions.network import refine
+from iconotext.regions.reader import HEAD_LAYER, Labelled, Reader, View
+from iconotext.regions.select import Selection, confidences, select
+
+
+class WorldDetector:
+    """Regions by confidence, described from their final boxes.
+
+    ``scores`` are the confidences of the selection, so they descend, and a box that is kept only to reach the minimum
+    although a better one covers it has 0.
+    """
+
+    needs_boxes = False
+
+    def __init__(self, reader: Reader, selection: Selection) -> None:
+        weights = reader.weights
+        self.class_names = ("background", *weights.classes)
+        self.attribute_names = weights.attributes
+        shape = weights.network.shape
+        self.fingerprint = reader.fingerprint("world", HEAD_LAYER, str(selection), shape.feature, labels=True)
+        self._reader, self._selection = reader, selection
+
+    @torch.inference_mode()
+    def detect(self, pictures: Sequence[Picture]) -> list[Detections]:
+        """The regions of each picture, the most confident first."""
+        return [regions for view in self._reader.views(pictures) for regions in self._regions(view)]
+
+    def _regions(self, view: View) -> Iterator[Detections]:
+        network = self._reader.weights.network
+        proposals, _ = network.propose(view.maps)
+        boxes = refine(proposals, network.read(view.maps, proposals), view.extents)
+        found = Labelled.of(network.read(view.maps, boxes))
+        confidence = confidences(boxes, found.score.view(boxes.shape[:2]), self._selection.nms)
+        order, counts = select(confidence, self._selection)
+        for index, picture in enumerate(view.pictures):
+            chosen = order[index, : counts[index]]
+            rows = index * boxes.shape[1] + chosen
+            yield found.detections(rows, boxes[index, chosen].cpu().numpy() / picture.scale, confidence[index, chosen])
