@@ -22,10 +22,10 @@ from tyro.conf import Positional
 import iconotext
 from iconotext.core.errors import ConfigError
 from iconotext.data.records import DataSet, DataSetWriter
-from iconotext.world.write import Plan, write_classes, write_pictures
+from iconotext.world.language.words import LANGUAGES
+from iconotext.world.write import WORLD_SIZES, Plan, write_world
 
 LICENCE = "CC BY-SA 4.0 (drawings: OpenMoji, https://openmoji.org, recoloured and composed)"
-LANGUAGES = ("en", "zh")
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,12 @@ def run(options: WorldOptions) -> DataSet:
     plan = plan_of(options)
     made_by = {
         "command": "world",
-        "options": {"size": plan.size, "seed": plan.seed, "languages": list(plan.languages), "noise": plan.noise},
+        "options": {"size": options.size, "seed": plan.seed, "languages": list(plan.languages), "noise": plan.noise},
         "version": iconotext.__version__,
         "licence": LICENCE,
     }
-    writer = DataSetWriter(options.out, f"Iconotext world ({plan.size})", made_by, plan.languages)
+    writer = DataSetWriter(options.out, f"Iconotext world ({options.size})", made_by, plan.languages)
     if not writer.finished:
-        write_classes(writer)
         _write_with_bars(writer, plan, _workers(options))
     return writer.finish()
 
@@ -82,7 +81,7 @@ def plan_of(options: WorldOptions) -> Plan:
         raise ConfigError(f"--noise {options.noise}: it is a share, from 0 to 1")
     if options.workers < 0:
         raise ConfigError(f"--workers {options.workers}: name 1 or more, or 0 for one a core")
-    return Plan(options.size, options.seed, languages, options.noise)
+    return Plan(WORLD_SIZES[options.size], options.seed, languages, options.noise)
 
 
 def _workers(options: WorldOptions) -> int:
@@ -102,9 +101,9 @@ class _Rate(ProgressColumn):
 
 def _write_with_bars(writer: DataSetWriter, plan: Plan, workers: int) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    totals = {"drawings": len(plan.kinds), "pictures": sum(plan.pictures.values())}
+    totals = {"drawings": len(plan.kinds), "pictures": sum(plan.size.pictures.values())}
     with Progress(*columns) as progress:
         bars = {name: progress.add_task(name, total=total, start=False) for name, total in totals.items()}
-        for name, count in write_pictures(writer, plan, workers):
+        for name, count in write_world(writer, plan, workers):
             progress.start_task(bars[name])
             progress.advance(bars[name], count)

@@ -39,14 +39,13 @@ def _ground(scene: Scene, seed: int) -> NDArray[np.uint8]:
     chance = generator(seed, "ground", scene.image_id).random(6).tolist()
     x = int(chance[0] * (TILE_WIDTH - scene.width + 1))
     y = int(chance[1] * (TILE_HEIGHT - scene.height + 1))
-    cut = tile(scene.ground)[y : y + scene.height, x : x + scene.width]
+    cut = tile(scene.ground).crop((x, y, x + scene.width, y + scene.height))
     if chance[2] < 0.5:
-        cut = cut[:, ::-1]
+        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     light = 0.94 + 0.1 * chance[3]
     tint = (light * (0.98 + 0.04 * chance[4]), light, light * (0.98 + 0.04 * chance[5]))
-    steps = np.arange(256)
-    bands = [np.minimum(steps * factor + 0.5, 255).astype(np.uint8)[cut[..., i]] for i, factor in enumerate(tint)]
-    return np.stack(bands, axis=-1)
+    table = np.minimum(np.outer(tint, np.arange(256)) + 0.5, 255).astype(np.uint8)
+    return np.array(cut.point(table.ravel().tolist()))
 
 
 def _put(picture: NDArray[np.uint8], thing: Thing, sprites: Sprites) -> None:

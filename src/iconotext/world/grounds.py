@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from iconotext.core.seed import generator
 from iconotext.world.scene import GROUNDS
@@ -14,15 +15,13 @@ from iconotext.world.scene import GROUNDS
 TILE_WIDTH, TILE_HEIGHT = 640, 480
 
 Plane = NDArray[np.float64]
-Picture = NDArray[np.uint8]
 
 
 @cache
-def tile(ground: str) -> Picture:
-    """The texture of a ground [480, 640, 3]; a scene shows a cut of it."""
+def tile(ground: str) -> Image.Image:
+    """The texture of a ground, 640x480 RGB; a scene shows a cut of it."""
     colours = _PAINTERS[ground](generator("ground", ground))
-    picture: Picture = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
-    return picture
+    return Image.fromarray(np.clip(np.rint(colours), 0, 255).astype(np.uint8))
 
 
 def _noise(rng: np.random.Generator, across: int, down: int) -> Plane:

@@ -13,22 +13,25 @@ from functools import cache, cached_property, partial
 from multiprocessing.connection import wait
 from typing import Any
 
+import pyarrow as pa
+
 from iconotext.data.records import DataSetWriter
-from iconotext.data.tables import write_json
+from iconotext.data.tables import write_json, write_table
 from iconotext.world.draw import draw, encode
+from iconotext.world.language.tables import write_language
 from iconotext.world.scene import COLOURS, Combination, Scene, held_out_combinations, load_kinds, sample_scene
 from iconotext.world.sprites import Sprites
 
-SHARD = 250
 UNSEEN = "test_unseen"
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many kinds of things a world has, and how many pictures each split."""
+    """How many kinds of things a world has, how many pictures each split, and how many of them go into a shard."""
 
     kinds: int
     pictures: Mapping[str, int]
+    shard: int = 250
 
 
 WORLD_SIZES = {
@@ -42,47 +45,37 @@ WORLD_SIZES = {
 class Plan:
     """All that decides the content of a world."""
 
-    size: str
+    size: Size
     seed: int
     languages: tuple[str, ...]
     noise: float
 
-    @property
-    def pictures(self) -> Mapping[str, int]:
-        """The number of pictures of each split."""
-        return WORLD_SIZES[self.size].pictures
-
     @cached_property
     def kinds(self) -> tuple[int, ...]:
         """The kinds that occur, spread evenly over the class list."""
-        every, wanted = len(load_kinds()), WORLD_SIZES[self.size].kinds
+        every, wanted = len(load_kinds()), self.size.kinds
         return tuple(i * every // wanted for i in range(wanted))
 
     @cached_property
     def held_out(self) -> frozenset[Combination]:
         """The kinds in a colour that only ``test_unseen`` shows; none where there is no such split."""
-        return held_out_combinations(self.seed, self.kinds) if UNSEEN in self.pictures else frozenset()
+        return held_out_combinations(self.seed, self.kinds) if UNSEEN in self.size.pictures else frozenset()
+
+    def banned(self, split: str) -> frozenset[Combination]:
+        """The kinds in a colour that a split does not show."""
+        return frozenset() if split == UNSEEN else self.held_out
 
     @property
     def shards(self) -> tuple[tuple[str, int], ...]:
         """The split and number of every shard."""
-        return tuple((split, i) for split, count in self.pictures.items() for i in range(-(-count // SHARD)))
+        size = self.size.shard
+        return tuple((split, i) for split, count in self.size.pictures.items() for i in range(-(-count // size)))
 
     def scenes(self, split: str, shard: int) -> list[Scene]:
         """The scenes of one shard."""
-        rows = range(shard * SHARD, min((shard + 1) * SHARD, self.pictures[split]))
-        unseen = split == UNSEEN
-        banned = frozenset() if unseen else self.held_out
-        wanted = self.held_out if unseen else frozenset()
+        rows = range(shard * self.size.shard, min((shard + 1) * self.size.shard, self.size.pictures[split]))
+        banned, wanted = self.banned(split), self.held_out if split == UNSEEN else ()
         return [sample_scene(self.seed, split, row, self.kinds, banned=banned, wanted=wanted) for row in rows]
-
-
-def write_language(*arguments: Any) -> dict[str, Any]:
-    try:
-        from iconotext.world.language import tables
-    except ImportError:
-        return {}
-    return tables.write_language(*arguments)
 
 
 @cache
@@ -96,10 +89,17 @@ def write_shard(writer: DataSetWriter, plan: Plan, place: tuple[str, int]) -> in
     scenes = plan.scenes(split, index)
     if not writer.done("images", split, index):
         writer.write("objects", split, index, objects_columns(scenes))
-        for table, rows in write_language(scenes, split, plan.seed, plan.languages, plan.noise).items():
-            writer.write(table, split, index, rows)
+        for table, rows in language_tables(plan, scenes, split, index).items():
+            write_table(writer.shard(table, split, index), rows)
         writer.write("images", split, index, _images_columns(scenes, plan.seed))
     return len(scenes)
+
+
+def language_tables(plan: Plan, scenes: Sequence[Scene], split: str, index: int) -> dict[str, pa.Table]:
+    """The tables of words of one shard."""
+    return write_language(
+        scenes, split, plan.seed, plan.languages, plan.noise, plan.kinds, index, banned=plan.banned(split)
+    )
 
 
 def objects_columns(scenes: Sequence[Scene]) -> dict[str, list[Any]]:
@@ -124,17 +124,14 @@ def _images_columns(scenes: Sequence[Scene], seed: int) -> dict[str, list[Any]]:
     }
 
 
-def write_classes(writer: DataSetWriter) -> None:
-    """Write classes.json: the names of all kinds and of the colours, in the order of their numbers."""
-    write_json(writer.path / "classes.json", {"classes": [k.name for k in load_kinds()], "colours": list(COLOURS)})
-
-
-def write_pictures(writer: DataSetWriter, plan: Plan, workers: int) -> Iterator[tuple[str, int]]:
-    """Render the drawings that are not cached yet, then write the shards that are not there yet.
+def write_world(writer: DataSetWriter, plan: Plan, workers: int) -> Iterator[tuple[str, int]]:
+    """Render the drawings that are not cached yet, then write classes.json and the shards that are not there yet.
 
     Yields ("drawings", 1) for each kind and ("pictures", n) for each shard, as they are done. The files are the same for
     any number of workers.
     """
+    names = {"classes": [kind.name for kind in load_kinds()], "colours": list(COLOURS)}
+    write_json(writer.path / "classes.json", names)
     with _processes(workers) as apply:
         for _ in apply(prepare_kind, plan.kinds, 8):
             yield "drawings", 1
