@@ -115,7 +115,9 @@ def tokens(part: Text | Region, row: int) -> slice:
 
 
 MASKS = RegionMasks(rate=0.4)
-EVERYTHING = Together((ITM(Negatives(), dropout=True), MLM(rate=0.4), MRFR(MASKS), MRC("soft", MASKS), MRC("hard", MASKS)))
+EVERYTHING = Together(
+    (ITM(Negatives(), dropout=True), MLM(rate=0.4), MRFR(MASKS), MRC("soft", MASKS), MRC("hard", MASKS))
+)
 
 
 def tiny(page: System, mix: Mix = EVERYTHING, **changes: Any) -> System:
@@ -125,14 +127,24 @@ def tiny(page: System, mix: Mix = EVERYTHING, **changes: Any) -> System:
             "schedule": text_layer() + 2 * (co_layer(width=24, heads=3) + twin_layer()),
             "pool": Product(20),
             "mix": mix,
-            **{"width": 16, "heads": 2, "hidden": 24, "region_width": 12, "region_heads": 3, "region_hidden": 20},
+            "width": 16,
+            "heads": 2,
+            "hidden": 24,
+            "region_width": 12,
+            "region_heads": 3,
+            "region_hidden": 20,
             **changes,
         }
     else:
         changes = {
             "schedule": 2 * joint_layer(),
             "mix": Together((mix, WRA())),
-            **{"width": 16, "heads": 2, "hidden": 24, "region_width": 16, "region_heads": 2, "region_hidden": 24},
+            "width": 16,
+            "heads": 2,
+            "hidden": 24,
+            "region_width": 16,
+            "region_heads": 2,
+            "region_hidden": 24,
             **changes,
         }
     return dataclasses.replace(page, **changes)

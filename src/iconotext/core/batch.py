@@ -19,19 +19,17 @@ T = TypeVar("T")
 
 
 def map_tensors(value: T, function: Callable[[Tensor], Tensor]) -> T:
-    """The same dataclass with ``function`` applied to every tensor in it, at any depth."""
-    changes: dict[str, object] = {}
-    for field in dataclasses.fields(value):  # type: ignore[arg-type]
-        item = getattr(value, field.name)
-        if isinstance(item, Tensor):
-            changes[field.name] = function(item)
-        elif isinstance(item, dict):
-            changes[field.name] = {
-                k: map_tensors(v, function) if dataclasses.is_dataclass(v) else v for k, v in item.items()
-            }
-        elif dataclasses.is_dataclass(item):
-            changes[field.name] = map_tensors(item, function)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    """The same value with ``function`` applied to every tensor in its dataclasses and dicts, at any depth."""
+    if isinstance(value, Tensor):
+        return function(value)  # type: ignore[return-value]
+    if isinstance(value, dict):
+        return {key: map_tensors(item, function) for key, item in value.items()}  # type: ignore[return-value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    return dataclasses.replace(
+        value,  # type: ignore[type-var]
+        **{f.name: map_tensors(getattr(value, f.name), function) for f in dataclasses.fields(value)},
+    )
 
 
 def offsets_of(lengths: Int[Tensor, "B"]) -> Int[Tensor, "B+1"]:

@@ -36,7 +36,7 @@ def from_data(data: Any, classes: Mapping[str, type]) -> Any:
     """The value that ``to_data`` was given; lists become tuples.
 
     Raises:
-        ConfigError: for a class that is not in ``classes``, or a field that the class does not have.
+        ConfigError: for a class that is not in ``classes``, a field that the class does not have, or one that it misses.
     """
     if isinstance(data, list):
         return tuple(from_data(item, classes) for item in data)
@@ -44,12 +44,17 @@ def from_data(data: Any, classes: Mapping[str, type]) -> Any:
         name = data["type"]
         if name not in classes:
             raise ConfigError(f"The config names an unknown type {name!r}; known: {', '.join(sorted(classes))}.")
-        known = {f.name for f in dataclasses.fields(classes[name])}
+        fields = dataclasses.fields(classes[name])
+        known = {f.name for f in fields}
         unknown = sorted(set(data) - known - {"type"})
         if unknown:
             raise ConfigError(
                 f"{name} has no setting {', '.join(map(repr, unknown))}; it has: {', '.join(sorted(known))}."
             )
+        needed = {f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING}
+        missing = sorted(needed - set(data))
+        if missing:
+            raise ConfigError(f"{name} needs a setting {', '.join(map(repr, missing))}.")
         return classes[name](**{key: from_data(item, classes) for key, item in data.items() if key != "type"})
     if isinstance(data, dict):
         return {key: from_data(item, classes) for key, item in data.items()}
