@@ -57,5 +57,26 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             examples=("iconotext detector evaluate --data data/world",),
         ),
     ),
+    "Train": (
+        Command(
+            "pretrain",
+            "Pre-train a system on texts and the regions of their pictures.",
+            recipe="pretrain",
+            options="PretrainOptions",
+            examples=(
+                "iconotext pretrain --system uniter --size tiny --data data/world --store data/regions --out runs/uniter",
+                "torchrun --nproc-per-node 2 -m iconotext pretrain --data data/world --store data/regions --out runs/two",
+            ),
+        ),
+    ),
+    "Look": (
+        Command(
+            "systems",
+            "List the systems, or say in words what the page of one says.",
+            recipe="systems",
+            options="SystemsOptions",
+            examples=("iconotext systems", "iconotext systems vilbert"),
+        ),
+    ),
 }
 """What there is to call, in the order of the overview."""
