@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -15,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from iconotext.core.errors import IconotextError
 from iconotext.data.records import DataSetWriter
 from iconotext.data.tables import write_json, write_table
 from iconotext.world.draw import draw, encode
@@ -127,15 +130,17 @@ def _images_columns(scenes: Sequence[Scene], seed: int) -> dict[str, list[Any]]:
 def write_world(writer: DataSetWriter, plan: Plan, workers: int) -> Iterator[tuple[str, int]]:
     """Render the drawings that are not cached yet, then write classes.json and the shards that are not there yet.
 
-    Yields ("drawings", 1) for each kind and ("pictures", n) for each shard, as they are done. The files are the same for
-    any number of workers.
+    Yields ("drawings", 1) for each kind and ("pictures", n) for each shard as they are done, and 0 when each begins. The
+    files are the same for any number of workers.
     """
     names = {"classes": [kind.name for kind in load_kinds()], "colours": list(COLOURS)}
     write_json(writer.path / "classes.json", names)
+    yield "drawings", 0
     with _processes(workers) as apply:
-        for _ in apply(prepare_kind, plan.kinds, 8):
+        for _ in apply(prepare_kind, plan.kinds, chunksize=8):
             yield "drawings", 1
-        for count in apply(partial(write_shard, writer, plan), plan.shards, 1):
+        yield "pictures", 0
+        for count in apply(partial(write_shard, writer, plan), plan.shards, chunksize=1):
             yield "pictures", count
 
 
@@ -145,13 +150,21 @@ def prepare_kind(kind: int) -> None:
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Any]:
-    """A function like ``map(function, items)`` that uses this many processes; with one, this one."""
+def _processes(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """``map(function, items, chunksize=n)`` that uses this many processes; with one, this one."""
     if workers == 1:
-        yield lambda function, items, chunk: map(function, items)
+        yield lambda function, items, chunksize: map(function, items)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _start_worker) as pool:
-        yield pool.imap_unordered
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise IconotextError(
+            "A process that draws the world was ended from outside, perhaps for want of memory. Give the same command "
+            "again, with --workers 1: it goes on where it stopped."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
