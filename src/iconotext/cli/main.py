@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from inspect import getdoc
+from typing import Any
 
 import tyro
 from rich.console import Console
@@ -33,7 +34,8 @@ def call(arguments: Sequence[str]) -> int:
     if command is None:
         return overview(arguments)
     try:
-        run_command(command, arguments[len(command.words.split()) :])
+        run, options = read(command, arguments[len(command.words.split()) :])
+        run(options)
     except IconotextError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
@@ -48,8 +50,8 @@ def find(arguments: Sequence[str]) -> Command | None:
     return next((COMMANDS[words] for n in (1, 2) if (words := " ".join(arguments[:n])) in COMMANDS), None)
 
 
-def run_command(command: Command, flags: Sequence[str]) -> None:
-    """Read the flags into the recipe's options and run it; ``--help`` and a wrong flag end the program here."""
+def read(command: Command, flags: Sequence[str]) -> tuple[Callable[[Any], object], Any]:
+    """The recipe's function and its options from the flags; ``--help`` and a wrong flag end the program here."""
     options, run = command.load()
     about = re.sub(r"(?<=\S)\n(?=\S)", " ", getdoc(options) or command.summary)
     examples = "\n".join(f"  {line}" for line in command.examples)
@@ -60,7 +62,7 @@ def run_command(command: Command, flags: Sequence[str]) -> None:
         args=flags,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName),
     )
-    run(value)
+    return run, value
 
 
 def overview(arguments: Sequence[str]) -> int:

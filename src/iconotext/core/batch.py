@@ -125,4 +125,5 @@ class Loss:
 
     @property
     def mean(self) -> Float[Tensor, ""]:
+        """Sum over count; 0 where nothing was counted."""
         return self.sum / self.count.clamp(min=1e-12)

@@ -41,6 +41,7 @@ class JsonLines:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, kind: str, step: int, values: Mapping[str, object]) -> None:
+        """One line of JSON."""
         line = {"kind": kind, "step": step, **values}
         self._file.write(json.dumps(_plain(line), ensure_ascii=False, allow_nan=False) + "\n")
         self._file.flush()
@@ -50,6 +51,7 @@ class JsonLines:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """No more lines."""
         self._file.close()
 
 
@@ -68,14 +70,17 @@ class TensorBoard:
         self._writer = SummaryWriter(str(path), purge_step=resumed + 1)
 
     def write(self, kind: str, step: int, values: Mapping[str, object]) -> None:
+        """The finite numbers of a line, each under its kind and name."""
         for name, value in _flat(values).items():
             if isinstance(value, int | float) and math.isfinite(value):
                 self._writer.add_scalar(f"{kind}/{name}", value, step)
 
     def sync(self) -> None:
+        """On the disk."""
         self._writer.flush()
 
     def close(self) -> None:
+        """No more lines."""
         self._writer.close()
 
 

@@ -60,6 +60,7 @@ class Outcome:
 
     @property
     def finite(self) -> bool:
+        """Whether every loss and the gradient's norm are numbers."""
         return math.isfinite(self.norm) and all(math.isfinite(total) for total, _ in self.losses.values())
 
 
