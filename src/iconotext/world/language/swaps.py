@@ -19,18 +19,18 @@ COUNT_SHARES = (0.0, 0.596, 0.224, 0.108, 0.049, 0.024, 0.008, 0.004, 0.001)
 
 
 def swap_phrase(
-    phrase: Phrase, what: str, fewest: int, picture: Picture, all_of: Repertoire, lot: Lot
+    phrase: Phrase, what: str, fewest: int, picture: Picture, repertoire: Repertoire, lot: Lot
 ) -> Phrase | None:
     """The phrase with another colour, object or count, which the picture does not show; None where there is none.
 
     A count is swapped from ``fewest`` up only: 2 where one thing is said as "a dog", which two dogs would not deny.
     """
     if what == "colour":
-        colour = all_of.absent_colour(picture, lot, phrase.kind) if phrase.colour else None
+        colour = repertoire.absent_colour(picture, lot, phrase.kind) if phrase.colour else None
         return replace(phrase, colour=colour) if colour else None
     if what == "object":
-        kind = all_of.absent_kind([picture], lot, all_of.alike(phrase.kind))
-        return None if kind is None or not all_of.may_say(kind, phrase.colour) else replace(phrase, kind=kind)
+        kind = repertoire.absent_kind([picture], lot, repertoire.alike(phrase.kind))
+        return None if kind is None or not repertoire.may_say(kind, phrase.colour) else replace(phrase, kind=kind)
     others = [count for count in range(fewest, 6) if count != phrase.count]
     if phrase.count < fewest:
         return None
@@ -40,7 +40,7 @@ def swap_phrase(
 
 
 def swap_claim(
-    claim: Claim, what: str, fewest_first: int, picture: Picture, all_of: Repertoire, lot: Lot
+    claim: Claim, what: str, fewest_first: int, picture: Picture, repertoire: Repertoire, lot: Lot
 ) -> Claim | None:
     """The claim with one swap in one of its phrases, or of left and right, false for the picture; None where there is none.
 
@@ -52,7 +52,7 @@ def swap_claim(
         return replace(claim, relation=OPPOSITE[claim.relation])
     for index in lot.order(range(len(claim.phrases))):
         fewest = fewest_first if index == 0 else 2
-        phrase = swap_phrase(claim.phrases[index], what, fewest, picture, all_of, lot)
+        phrase = swap_phrase(claim.phrases[index], what, fewest, picture, repertoire, lot)
         if phrase:
             return claim.with_phrase(index, phrase)
     return None
