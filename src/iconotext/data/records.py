@@ -27,6 +27,7 @@ __all__ = ["SCHEMAS", "DataSet", "DataSetWriter", "fingerprint", "to_table", "wr
 
 FORMAT = "iconotext-dataset/1"
 SPLITS = ("train", "validation", "test", "test_unseen")
+_REPORTS = ("report.json", "report.txt")  # What a run leaves that found nothing it could use.
 
 
 class DataSet:
@@ -179,7 +180,8 @@ class DataSetWriter:
         elif begun.is_file():
             self._require_same(json.loads(begun.read_text("utf-8")))
         else:
-            if self.path.is_dir() and any(child.name != ".making" for child in self.path.iterdir()):
+            others = self.path.iterdir() if self.path.is_dir() else ()
+            if any(child.name not in _REPORTS and not child.name.startswith(".") for child in others):
                 raise DataError(f"{self.path} holds other files: name an empty or a new folder")
             write_json(begun, self.made_by)
 
