@@ -170,14 +170,14 @@ def labels(targets: Targets, offsets: Tensor) -> Tensor:
 def distance(words: Tensor, regions: Tensor, beta: float, iterations: int) -> Tensor:
     """Optimal transport of one pair by the proximal point method, as the paper writes it."""
     words, regions = F.normalize(words, dim=-1), F.normalize(regions, dim=-1)
-    cost = 1 - words @ regions.T
-    n, m = cost.shape
-    plan, sigma = torch.ones(n, m), torch.full((m,), 1 / m)
+    cost = 1 - regions @ words.T
+    m, n = cost.shape
+    plan, sigma = torch.ones(m, n), torch.full((n,), 1 / n)
     kernel = torch.exp(-cost.detach() / beta)
     for _ in range(iterations):
         q = kernel * plan
-        delta = 1 / (n * (q @ sigma))
-        sigma = 1 / (m * (q.T @ delta))
+        delta = 1 / (m * (q @ sigma))
+        sigma = 1 / (n * (q.T @ delta))
         plan = delta[:, None] * q * sigma[None]
     return (cost * plan).sum()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from iconotext.core.errors import ConfigError
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.pattern import Geometry
-from iconotext.nn.schedule import Attend, Stream
+from iconotext.nn.schedule import BOTH, Attend, Stream
 from iconotext.nn.streams import Dims, Streams
 
 
@@ -58,7 +58,7 @@ class Attention(nn.Module):
             raise ConfigError(
                 "A tied attention needs streams of one width; give both the same width, heads and hidden."
             )
-        self.one = self.shared and layer.text == layer.region
+        self.one = self.shared and layer.text == layer.region == BOTH
         self.parts: dict[Stream, tuple[bool, bool]] = {
             s: (bool(layer.reads(s)), s in layer.read) for s in ("text", "region") if layer.reads(s) or s in layer.read
         }
@@ -109,9 +109,10 @@ class Attention(nn.Module):
         reads = self.layer.reads(stream)
         rectangle = geometry.rectangle(reads)
         rows, length = rectangle.filled.shape
-        q, k, v = rectangle.pad(qkv).view(rows, length, 3, self.heads[stream], -1).permute(2, 0, 3, 1, 4)
+        width, heads = self.width[stream], self.heads[stream]
+        q, k, v = rectangle.pad(qkv).view(rows, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
         out = self.product(q, k, v, geometry.mask(reads, reads, q.dtype))
-        return rectangle.pack(out.transpose(1, 2).reshape(rows, length, -1))
+        return rectangle.pack(out.transpose(1, 2).reshape(rows, length, width))
 
     def _read(self, stream: Stream, projected: dict[Stream, Tensor], geometry: Geometry) -> Tensor:
         reads = self.layer.reads(stream)

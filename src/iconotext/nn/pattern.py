@@ -148,7 +148,9 @@ class Geometry:
         return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, torch.finfo(dtype).min)
 
     def blind(self, stream: Stream, keys: tuple[Stream, ...]) -> Bool[Tensor, "N 1"] | None:
-        """The tokens of ``stream`` whose row has nothing of ``keys`` to read, or ``None`` when there are none."""
+        """The tokens of ``stream`` that may read nothing of ``keys`` in their row, or ``None`` when there are none."""
+        if self.pattern != "full" and stream == "region":
+            keys = tuple(s for s in keys if s == "region")
         total: Tensor = sum((self.offsets[s].diff() for s in keys), torch.zeros_like(self.offsets[stream][:-1]))
         empty = total == 0
         if not bool(empty.any()):
