@@ -36,8 +36,9 @@ class RegionMasks:
     """How regions are chosen and hidden.
 
     Each region is chosen with probability ``rate``; of the chosen the share ``keep`` stays visible (ViLBERT: 0.1).
-    ``leak`` closes the hole that overlapping boxes leave: every region whose ``measure`` with a chosen one is above it is
-    chosen as well, until no kept region overlaps a chosen one ("iou", or "overlap": how much of the smaller box is covered).
+    ``leak`` closes the hole that overlapping boxes leave: every region whose ``measure`` with a hidden one is above it is
+    chosen and hidden as well, until no visible region overlaps a hidden one ("iou", or "overlap": how much of the smaller box
+    is covered).
     ``None`` leaves the hole open, as most published systems do.
     """
 

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from iconotext.core.batch import Batch
 from iconotext.core.errors import ConfigError
-from iconotext.core.seed import Draw, generator
+from iconotext.core.seed import Draw, derive, generator
 from iconotext.core.vocab import Vocab
-from iconotext.objectives.base import Corrupted, Negatives, Objective
+from iconotext.objectives.base import Corrupted, Negatives, Objective, Targets
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ Mix: TypeAlias = Objective | Together | OneAtATime | Phases
 def choose(mix: Mix, seed: int, index: int, total: int) -> tuple[Objective, ...]:
     """The objectives of batch ``index`` of ``total``, a pure function of its arguments."""
     if isinstance(mix, Together):
-        return tuple(o for i, part in enumerate(mix.parts) for o in choose(part, seed + i, index, total))
+        return tuple(o for i, part in enumerate(mix.parts) for o in choose(part, derive(seed, i), index, total))
     if isinstance(mix, OneAtATime):
         shares = [share for share, _ in mix.parts]
         number = generator(seed, "which objective", index).random() * sum(shares)
         for share, part in mix.parts:
             number -= share
             if number < 0:
-                return choose(part, seed + 1, index, total)
-        return choose(mix.parts[-1][1], seed + 1, index, total)
+                return choose(part, derive(seed, "inside"), index, total)
+        return choose(mix.parts[-1][1], derive(seed, "inside"), index, total)
     if isinstance(mix, Phases):
         begin, whole = 0.0, sum(share for share, _ in mix.parts)
         for share, part in mix.parts:
@@ -83,8 +83,15 @@ def negatives(chosen: Sequence[Objective]) -> Negatives | None:
 
 
 def corrupt(chosen: Sequence[Objective], batch: Batch, draw: Draw, vocab: Vocab) -> Corrupted:
-    """The batch with every objective's corruption, and all targets; ``batch`` itself is left alone."""
-    clean, targets = batch, {}
+    """The batch with every objective's corruption, and all targets; ``batch`` itself is left alone.
+
+    Raises:
+        ConfigError: when two of them have one name.
+    """
+    clean: Batch = batch
+    targets: dict[str, Targets] = {}
     for objective in chosen:
+        if objective.name in targets:
+            raise ConfigError(f"Two objectives of one batch are called {objective.name!r}; a mix may hold one of them.")
         batch, targets[objective.name] = objective.corrupt(batch, clean, draw, vocab)
     return Corrupted(batch, targets)

@@ -14,7 +14,7 @@ from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.heads.region import ClassHead
-from iconotext.objectives.base import HeadContext, Negatives, Targets, View, scored
+from iconotext.objectives.base import HeadContext, Negatives, Targets, View, nothing, scored
 from iconotext.objectives.masking import RegionMasks, hide
 
 
@@ -46,7 +46,9 @@ class MRC:
     def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
         """The batch with chosen regions hidden, and the detector's labels there."""
         probs = clean.region.class_probs
-        if probs.shape[1] == 0 and clean.region.masked.numel():
+        if not clean.region.masked.numel():
+            return batch, nothing()
+        if probs.shape[1] == 0:
             raise ConfigError(
                 "Masked region classification needs class probabilities, and the region store has none. "
                 "Extract with a detector that classifies, or train with feature regression (mrfr) alone."

@@ -1,0 +1,84 @@
+"""Masked region classification: the published values and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from samples import PAGES, VOCAB, batch_of
+from torch import Tensor, nn
+
+from iconotext.core.batch import Encoded
+from iconotext.core.errors import ConfigError
+from iconotext.core.seed import Draw
+from iconotext.objectives.base import Targets, View
+from iconotext.objectives.masking import RegionMasks
+from iconotext.objectives.mrc import MRC
+
+BATCH = batch_of(PAGES["vilbert"], [2] * 50, [6] * 50)
+DRAW = Draw(0, 0, np.arange(50))
+LOGITS = torch.tensor([[1.0, 2, 3], [2, -1, 0.5]])
+TARGETS = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+
+
+def loss_of(objective: MRC, logits: Tensor, targets: Targets) -> float:
+    none = torch.tensor([0, 0])
+    encoded = Encoded(torch.zeros(0, 1), logits, none, torch.tensor([0, len(logits)]))
+    return float(objective.loss(nn.Identity(), View(encoded, None, BATCH), targets).mean)
+
+
+@pytest.mark.parametrize(("per", "expected"), [("class", 0.384678), ("region", 1.154033)])
+def test_the_two_published_reductions(per: str, expected: float) -> None:
+    """UNITER's mean over elements and the sum over classes of ViLBERT and VOLTA: their ratio is the number of classes."""
+    probs = torch.zeros_like(BATCH.region.class_probs[:, :3])
+    batch = dataclasses.replace(BATCH, region=dataclasses.replace(BATCH.region, class_probs=probs))
+    _, drawn = MRC("soft", per=per).corrupt(batch, batch, DRAW, VOCAB)
+    assert drawn.count == drawn.positions.numel() * (3 if per == "class" else 1)
+    targets = Targets(torch.tensor([0, 1]), TARGETS, 6.0 if per == "class" else 2.0)
+    assert loss_of(MRC("soft", per=per), LOGITS, targets) == pytest.approx(expected, abs=2e-6)
+
+
+def test_a_sure_detector_makes_soft_and_hard_one() -> None:
+    soft = Targets(torch.tensor([0, 1]), torch.eye(3)[[2, 0]], 2.0)
+    hard = Targets(torch.tensor([0, 1]), torch.tensor([2, 0]), 2.0)
+    assert loss_of(MRC("soft"), LOGITS, soft) == pytest.approx(loss_of(MRC("hard"), LOGITS, hard), rel=1e-6)
+
+
+def test_the_best_guess_of_a_soft_label_is_the_label() -> None:
+    targets = Targets(torch.tensor([0, 1]), TARGETS, 2.0)
+    assert loss_of(MRC("soft"), TARGETS.log(), targets) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("background_first", [True, False])
+def test_hard_labels(background_first: bool) -> None:
+    _, targets = MRC("hard", background_first=background_first).corrupt(BATCH, BATCH, DRAW, VOCAB)
+    probs = BATCH.region.class_probs[targets.positions]
+    assert (probs.argmax(1) == 0).any()
+    start = int(background_first)
+    assert torch.equal(targets.values, probs[:, start:].argmax(1) + start)
+    assert targets.count == targets.positions.numel()
+
+
+def test_kept_regions_are_scored_but_seen() -> None:
+    corrupted, targets = MRC("soft", RegionMasks(0.5, keep=0.4)).corrupt(BATCH, BATCH, DRAW, VOCAB)
+    seen = ~corrupted.region.masked[targets.positions]
+    assert 0.3 < float(seen.float().mean()) < 0.5
+    kept = targets.positions[seen]
+    assert torch.equal(corrupted.region.features[kept], BATCH.region.features[kept])
+
+
+def test_names() -> None:
+    assert (MRC("soft").name, MRC("hard").name) == ("mrc_soft", "mrc_hard")
+
+
+@pytest.mark.parametrize("label", ["soft", "hard"])
+def test_a_store_without_labels_is_refused_unless_there_are_no_regions(label: str) -> None:
+    region = dataclasses.replace(BATCH.region, class_probs=BATCH.region.class_probs[:, :0])
+    batch = dataclasses.replace(BATCH, region=region)
+    with pytest.raises(ConfigError, match="needs class probabilities"):
+        MRC(label).corrupt(batch, batch, DRAW, VOCAB)
+    words = batch_of(PAGES["vilbert"], [2, 3], [0, 0])
+    words = dataclasses.replace(words, region=dataclasses.replace(words.region, class_probs=torch.zeros(0, 0)))
+    assert MRC(label).corrupt(words, words, Draw(0, 0, np.arange(2)), VOCAB)[1].count == 0
