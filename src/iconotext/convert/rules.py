@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class Release:
     source: str
     system: Callable[[Mapping[str, object]], System]
     rules: Callable[[System], Sequence[Rule]]
-    sizes: Callable[[Mapping[str, Tensor]], dict[str, int]]
+    sizes: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     dropped: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +79,9 @@ def bert_layer(source: str, index: int, stream: str) -> list[Rule]:
     """A BERT layer under ``source`` to the attention sublayer ``index`` and the feed-forward sublayer after it."""
     attend, forward = f"trunk.encoder.sublayers.{index}", f"trunk.encoder.sublayers.{index + 1}"
     return [
-        *stacked([f"{source}.attention.self.{name}" for name in ("query", "key", "value")], f"{attend}.project.{stream}"),
+        *stacked(
+            [f"{source}.attention.self.{name}" for name in ("query", "key", "value")], f"{attend}.project.{stream}"
+        ),
         *both(f"{source}.attention.output.dense", f"{attend}.output.{stream}"),
         *both(f"{source}.attention.output.LayerNorm", f"{attend}.norm.{stream}"),
         *both(f"{source}.intermediate.dense", f"{forward}.up.{stream}"),
@@ -122,7 +125,8 @@ def carry(model: nn.Module, state: Mapping[str, Tensor], rules: Sequence[Rule], 
         DataError: when a tensor's shape is not that of its place.
     """
     own = model.state_dict()
-    taken, filled = [], set()
+    taken: list[str] = []
+    empty = dict.fromkeys(own, 1) | {rule.target: rule.of for rule in rules if rule.target in own}
     with torch.no_grad():
         for rule in rules:
             if rule.source not in state or rule.target not in own:
@@ -135,10 +139,10 @@ def carry(model: nn.Module, state: Mapping[str, Tensor], rules: Sequence[Rule], 
                 )
             place.copy_(value)
             taken.append(rule.source)
-            filled.add(rule.target)
+            empty[rule.target] -= 1
     left = {}
     for key in state:
         if key not in taken:
             reason = next((why for pattern, why in dropped.items() if pattern in key), "no place in this model")
             left[key] = reason
-    return Carried(tuple(taken), left, tuple(sorted(set(own) - filled)))
+    return Carried(tuple(taken), left, tuple(sorted(name for name, slices in empty.items() if slices > 0)))

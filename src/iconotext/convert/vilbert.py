@@ -62,7 +62,9 @@ def _connection(source: str, index: int) -> list[Rule]:
     found: list[Rule] = []
     for stream, number, letter in (("region", 1, "v"), ("text", 2, "t")):
         found += [
-            *stacked([f"{source}.biattention.{n}{number}" for n in ("query", "key", "value")], f"{attend}.project.{stream}"),
+            *stacked(
+                [f"{source}.biattention.{n}{number}" for n in ("query", "key", "value")], f"{attend}.project.{stream}"
+            ),
             *both(f"{source}.biOutput.dense{number}", f"{attend}.output.{stream}"),
             *both(f"{source}.biOutput.LayerNorm{number}", f"{attend}.norm.{stream}"),
             *both(f"{source}.{letter}_intermediate.dense", f"{forward}.up.{stream}"),
