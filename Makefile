@@ -34,7 +34,7 @@ arrows: $(READY) ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
 tests: $(READY) ## unit, shape, golden, fixtures, flows
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 bench: $(READY) ## what is measured, against what
 	@for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
