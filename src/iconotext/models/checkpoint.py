@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-import iconotext
 from iconotext.core.config import from_data, to_data, write_json
 from iconotext.core.errors import DataError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
@@ -78,7 +78,7 @@ class Saved:
 
 def versions() -> dict[str, str]:
     """What the run was made with."""
-    return {"iconotext": iconotext.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {"iconotext": version("iconotext"), "torch": torch.__version__, "python": platform.python_version()}
 
 
 def save(

@@ -1,0 +1,126 @@
+"""A trained model over a region store: what evaluation, measures and search ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iconotext.core.batch import Batch
+from iconotext.core.errors import MissingPiece
+from iconotext.data.collate import Seating, no_regions
+from iconotext.data.store import RegionStore
+from iconotext.data.words import TokenTable, Words
+from iconotext.models.checkpoint import Saved, load
+from iconotext.models.pretrain import PretrainModel
+from iconotext.objectives.itm import ITM
+from iconotext.recipes.material import seating
+from iconotext.train.config import Precision
+from iconotext.train.precision import autocast, choose
+
+CHUNK = 256
+"""Pairs of one forward pass."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A checkpoint with its words and the regions that it reads."""
+
+    saved: Saved
+    words: Words
+    seats: Seating
+    store: RegionStore
+    device: torch.device
+    precision: Precision
+
+    @classmethod
+    def open(cls, run: Path, store: RegionStore, device: torch.device, precision: Precision = "auto") -> Scorer:
+        """The model in ``run``; refuses a store that was made otherwise than the model's features.
+
+        Raises:
+            FingerprintError: with what differs.
+        """
+        saved = load(run, device)
+        saved.features.fingerprint.require(store.fingerprint, str(store.path))
+        words = Words.load(saved.tokenizer)
+        chosen = choose(precision, device)[0]
+        return cls(saved, words, seating(saved.model.system, words.vocab), store, device, chosen)
+
+    @property
+    def pretrained(self) -> PretrainModel:
+        """The model with its pre-training heads.
+
+        Raises:
+            MissingPiece: when it was fine-tuned, and has them no more.
+        """
+        if not isinstance(self.saved.model, PretrainModel):
+            raise MissingPiece(
+                f"{self.saved.path} is a model fine-tuned for {self.saved.model.task.name}; matching and filling need the "
+                "pre-trained one: name the folder that `iconotext pretrain` wrote."
+            )
+        return self.saved.model
+
+    def batch(self, tokens: TokenTable, images: Sequence[str], blind: bool = False) -> Batch:
+        """Texts with the regions of images, row by row; ``blind`` takes the regions away."""
+        regions = self.store.gather(images)
+        if blind:
+            regions = no_regions(len(images), regions)
+        rows = np.arange(len(images))
+        return self.seats.batch(tokens, regions, np.ones(len(images), np.bool_), rows).to(self.device)
+
+    def batches(
+        self, tokens: TokenTable, images: Sequence[str], blind: bool = False
+    ) -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Batch]]:
+        """The rows in chunks of similar length, each with the numbers of its rows."""
+        counts = np.zeros(len(images), np.int64) if blind else self.store.counts[self.store.rows(images)]
+        order = np.argsort(tokens.lengths + counts, kind="stable")
+        for begin in range(0, len(order), CHUNK):
+            chosen = order[begin : begin + CHUNK]
+            yield chosen, self.batch(tokens.rows(chosen), [images[i] for i in chosen], blind)
+
+    @torch.no_grad()
+    def match(self, tokens: TokenTable, images: Sequence[str]) -> Float[Tensor, "B"]:
+        """For each pair the log odds that text and image belong together, from the image-text matching head.
+
+        Raises:
+            MissingPiece: the model was trained without image-text matching.
+        """
+        model = self.pretrained
+        if "itm" not in model.heads:
+            raise MissingPiece(f"{self.saved.path} was trained without image-text matching (itm); it cannot match.")
+        objective = model.objectives["itm"]
+        assert isinstance(objective, ITM)
+        out = torch.empty(len(images))
+        for rows, batch in self.batches(tokens, images):
+            with autocast(self.precision, self.device):
+                logits = model.heads["itm"](model.view(batch).pooled()).float()
+            out[torch.from_numpy(rows)] = (logits[:, objective.matched] - logits[:, 1 - objective.matched]).cpu()
+        return out
+
+    @torch.no_grad()
+    def words_at_masks(
+        self, tokens: TokenTable, images: Sequence[str], blind: bool = False
+    ) -> list[Float[Tensor, "P V"]]:
+        """For each text the log probabilities of the vocabulary at its [MASK] tokens, in their order.
+
+        Raises:
+            MissingPiece: the model was trained without masked language modelling.
+        """
+        model = self.pretrained
+        if "mlm" not in model.heads:
+            raise MissingPiece(f"{self.saved.path} was trained without masked language modelling (mlm).")
+        found: dict[int, Tensor] = {}
+        for rows, batch in self.batches(tokens, images, blind):
+            with autocast(self.precision, self.device):
+                encoded = model.trunk(batch)
+                at = (batch.text.ids == self.words.vocab.mask).nonzero()[:, 0]
+                guess = model.heads["mlm"](encoded.text.index_select(0, at)).float().log_softmax(-1).cpu()
+            begin = torch.searchsorted(at.cpu(), batch.text.offsets.cpu())
+            for i, row in enumerate(rows.tolist()):
+                found[row] = guess[begin[i] : begin[i + 1]]
+        return [found[row] for row in range(len(images))]
