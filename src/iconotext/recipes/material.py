@@ -12,7 +12,7 @@ from iconotext.core.batch import Batch
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.data.collate import Seating
-from iconotext.data.pair import PairTable
+from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
 from iconotext.models.system import System
 from iconotext.nn.location import encode_location
@@ -54,10 +54,14 @@ class PretrainStream:
         draw = Draw(self.seed, plan.epoch, plan.positions)
         return corrupt(chosen, self.clean(plan.indices, draw, chosen), draw, self.seats.vocab)
 
-    def clean(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Batch:
-        """The drawn pairs, matched or mismatched, before any corruption."""
+    def drawn(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Drawn:
+        """Which text and which image each row gets, by what the objectives want of mismatched pairs."""
         wanted = negatives(chosen)
         rate, replace, swapped = (wanted.rate, wanted.replace, wanted.swapped) if wanted else (0.0, "image", 0.0)
-        drawn = self.pairs.draw(rows, draw, rate, replace, swapped)
+        return self.pairs.draw(rows, draw, rate, replace, swapped)
+
+    def clean(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Batch:
+        """The drawn pairs, matched or mismatched, before any corruption."""
+        drawn = self.drawn(rows, draw, chosen)
         regions = self.pairs.store.gather([self.pairs.images[i] for i in drawn.image])
         return self.seats.batch(self.pairs.tokens(drawn), regions, drawn.matched, draw.positions)
