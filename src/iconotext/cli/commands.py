@@ -42,6 +42,27 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
         Command(
+            "ingest",
+            "Make a data set of your own pictures and texts.",
+            recipe="ingest",
+            options="IngestOptions",
+            examples=(
+                "iconotext ingest photos data/photos",
+                "iconotext ingest shop data/shop --table shop/captions.csv --image-column file --text-column title",
+                "iconotext ingest train2017 data/coco --table captions_train2017.json",
+            ),
+        ),
+        Command(
+            "extract",
+            "Find the regions of all pictures and keep them, with their features, in a region store.",
+            recipe="extract",
+            options="ExtractOptions",
+            examples=(
+                "iconotext extract data/world data/regions --detector world",
+                "iconotext extract data/photos data/photo-regions --detector grid --columns 5 --rows 5",
+            ),
+        ),
+        Command(
             "detector train",
             "Train the detector of regions on pictures whose objects are known.",
             recipe="detector",

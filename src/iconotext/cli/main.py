@@ -17,7 +17,7 @@ import iconotext
 from iconotext.cli.commands import GROUPS, Command
 from iconotext.core.errors import IconotextError
 
-WRONG = 2
+MISUSED = 2
 INTERRUPTED = 130
 
 COMMANDS = {command.words: command for group in GROUPS.values() for command in group}
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit status: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    """Run a command line and return its exit status: 0, an error's own for what the user can mend, 130 after Ctrl-C."""
     command = find(arguments)
     if command is None:
         return overview(arguments)
@@ -38,7 +38,7 @@ def call(arguments: Sequence[str]) -> int:
         run(options)
     except IconotextError as error:
         print(f"error: {error}", file=sys.stderr)
-        return WRONG
+        return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
@@ -78,7 +78,7 @@ def overview(arguments: Sequence[str]) -> int:
     near = get_close_matches(" ".join(arguments[:2]), COMMANDS, 1) or get_close_matches(word, COMMANDS, 1)
     hint = f" Did you mean 'iconotext {near[0]}'?" if near else ""
     print(f"error: there is no command '{word}'.{hint} 'iconotext --help' lists them.", file=sys.stderr)
-    return WRONG
+    return MISUSED
 
 
 def show(groups: dict[str, tuple[Command, ...]]) -> None:

@@ -4,8 +4,10 @@
 class IconotextError(Exception):
     """Bad input or a missing piece; the message says what, where and what to do.
 
-    The command line prints the message without a traceback and exits with 2.
+    The command line prints the message without a traceback and exits with ``exit_code``.
     """
+
+    exit_code = 2
 
 
 class DataError(IconotextError):
