@@ -20,7 +20,7 @@ def named(path: Path) -> str:
 
 
 def command_lines() -> list[tuple[str, str]]:
-    """(where it stands, the line after the word iconotext) for every line of a shell block, every command in a sentence and every example in a help."""
+    """(where it stands, what follows the word iconotext): lines of shell blocks, commands in sentences, examples of a help."""
     lines = [(f"help of {c.words}", example) for c in COMMANDS.values() for example in c.examples]
     for page in PAGES:
         text = page.read_text("utf-8")

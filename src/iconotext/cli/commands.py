@@ -90,7 +90,26 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
     ),
+    "Use": (
+        Command(
+            "search",
+            "Find the pictures of a folder that a text describes best.",
+            recipe="search",
+            options="SearchOptions",
+            examples=('iconotext search runs/uniter photos "a red apple on the grass"',),
+        ),
+    ),
     "Look": (
+        Command(
+            "preview",
+            "Print one batch in words: what is masked, what is a target, what each loss scores.",
+            recipe="preview",
+            options="PreviewOptions",
+            examples=(
+                "iconotext preview data/world data/regions --system uniter",
+                "iconotext preview data/world data/regions --system vilbert --pictures preview",
+            ),
+        ),
         Command(
             "systems",
             "List the systems, or say in words what the page of one says.",
