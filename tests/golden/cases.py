@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from iconotext.convert import RELEASES, convert
-from iconotext.convert.rules import modern_names
 from iconotext.core.batch import Batch, Region, Text, offsets_of
 from iconotext.models.pretrain import PretrainModel
 

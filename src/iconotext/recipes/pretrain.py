@@ -192,5 +192,3 @@ def _words(options: PretrainOptions, data: DataSet) -> Words:
 def _questions(data: DataSet, table: str, split: str) -> list[str]:
     found: list[str] = data.table(table, split, ["question"])["question"].to_pylist()
     return found
-
-
