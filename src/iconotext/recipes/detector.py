@@ -53,11 +53,11 @@ class TrainDetector:
     """Folder of the data set."""
     out: Path
     """File of the weights, NAME.safetensors."""
-    steps: int = 4000
+    steps: int = 6000
     """Updates of the parameters."""
-    batch: int = 8
+    batch: int = 4
     """Pictures of an update."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Rate of AdamW at its highest; it rises over the first steps and falls as a cosine."""
     seed: int = 0
     """Seed of all random numbers."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
+from numpy.typing import NDArray
 
 from iconotext.core.boxes import iou
 
@@ -40,7 +41,7 @@ class Precision:
     mean: float
     recall: float
     by_class: dict[int, float]
-    owners: list[Int[np.ndarray, "R"]]
+    owners: list[NDArray[np.int64]]
 
 
 def mean_average_precision(found: Sequence[Found], objects: Sequence[Objects], threshold: float = 0.5) -> Precision:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, relu
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 STRIDE = 8
 """Pixels of the picture a cell of the joint map."""
@@ -33,24 +33,43 @@ class ConvNorm(nn.Module):
             self.norm = nn.Identity()
 
 
+class LinearNorm(nn.Module):
+    """A linear layer with batch norm, which ``fold`` multiplies into the weights for inference."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.norm: nn.Module = nn.BatchNorm1d(outputs)
+
+    def forward(self, x: Float[Tensor, "N I"]) -> Float[Tensor, "N O"]:
+        y: Tensor = self.norm(self.linear(x))
+        return y
+
+    def fold(self) -> None:
+        """The same function of one layer; to be called once, in eval mode."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            self.linear = fuse_linear_bn_eval(self.linear, self.norm)
+            self.norm = nn.Identity()
+
+
 class Block(nn.Module):
-    """Two convolutions with a short cut, halving the map (He et al., CVPR 2016)."""
+    """Two convolutions with a short cut, halving the map (He et al., CVPR 2016; the short cut of He et al., CVPR 2019)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.first = ConvNorm(inputs, outputs, stride=2)
         self.second = ConvNorm(outputs, outputs)
-        self.short = ConvNorm(inputs, outputs, size=1, stride=2)
+        self.short = ConvNorm(inputs, outputs, size=1)
 
     def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O h w"]:
-        return relu(self.second(relu(self.first(x))) + self.short(x))
+        return relu(self.second(relu(self.first(x))) + self.short(avg_pool2d(x, 2)))
 
 
 @dataclass(frozen=True)
 class Maps:
     """``stages`` at strides 4, 8 and 16; ``joint`` at stride 8, from which regions are found and read."""
 
-    stages: tuple[Float[Tensor, "B C H W"], ...]
+    stages: tuple[Float[Tensor, "B _ _ _"], ...]
     joint: Float[Tensor, "B J h w"]
 
 
@@ -74,9 +93,3 @@ class Backbone(nn.Module):
         fine, coarse = self.lateral(stages[1]), self.down(stages[2])
         joint = relu(self.smooth(relu(fine + interpolate(coarse, size=fine.shape[-2:]))))
         return Maps(tuple(stages), joint)
-
-    def fold(self) -> None:
-        """Every batch norm multiplied into its convolution."""
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fold()

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32, UInt8
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions.resize import Fitted
 
-Picture = UInt8[np.ndarray, "H W 3"] | Fitted
+Picture = UInt8[np.ndarray, "_ _ 3"] | Fitted
 """RGB pixels, or the same already brought to the network's size by ``fit`` (which is also how boxes are given)."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch.nn.functional import pad
 
 from iconotext.core.errors import DataError
@@ -34,7 +35,7 @@ class BoxesDetector:
         """The regions of each picture, which has to be a ``Fitted`` with boxes.
 
         Raises:
-            DataError: no boxes were given, or they are no boxes.
+            DataError: no boxes were given.
         """
         return [regions for view in self._reader.views(pictures) for regions in self._regions(view)]
 
@@ -51,10 +52,7 @@ class BoxesDetector:
             start += len(mine)
 
 
-def _given(boxes: np.ndarray | None) -> np.ndarray:
+def _given(boxes: Float32[np.ndarray, "R 4"] | None) -> Float32[np.ndarray, "R 4"]:
     if boxes is None:
         raise DataError("the detector `boxes` needs the boxes of each picture: give them with `fit(picture, boxes)`")
-    found = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
-    if not np.isfinite(found).all() or (found[:, 2:] <= found[:, :2]).any():
-        raise DataError(f"a box has to be x1, y1, x2, y2 with x1 < x2 and y1 < y2, in pixels; got {found.tolist()}")
-    return found
+    return boxes

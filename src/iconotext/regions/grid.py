@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import layer_norm, pad
 from torchvision.ops import roi_align
@@ -80,7 +80,7 @@ def parse_grid(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def describe(maps: Maps, pixels: Float[Tensor, "B H W 3"], cells: Float[Tensor, "B R 4"]) -> Float[Tensor, "B R F"]:
+def describe(maps: Maps, pixels: UInt8[Tensor, "B H W 3"], cells: Float[Tensor, "B R 4"]) -> Float[Tensor, "B R F"]:
     """The feature of each cell (pixels of the input)."""
     picture = torch.arange(len(cells), device=cells.device).repeat_interleave(cells.shape[1])
     rois = pad(cells.flatten(0, 1), (1, 0)) + pad(picture[:, None], (0, 4))

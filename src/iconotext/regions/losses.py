@@ -16,7 +16,7 @@ SAMPLES = 32
 """Boxes of a picture that the head is trained on."""
 _POSITIVE = 0.5
 _MATCH = 0.5
-_NOISY_COPIES = 2
+_NOISY_COPIES = 3
 _NOISE = 0.1
 
 

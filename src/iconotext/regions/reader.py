@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from iconotext.core.fingerprint import Fingerprint
@@ -25,7 +25,7 @@ class View:
     """Some pictures as the network sees them; rows of ``pixels`` and ``maps`` beyond ``pictures`` are blank."""
 
     pictures: list[Fitted]
-    pixels: Float[Tensor, "B 192 256 3"]
+    pixels: UInt8[Tensor, "B 192 256 3"]
     maps: Maps
 
     @property

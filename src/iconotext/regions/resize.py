@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
+from iconotext.core.errors import DataError
+
 WIDTH, HEIGHT = 256, 192
 GREY = 128
 RULE = f"fit inside {WIDTH}x{HEIGHT} keeping the aspect ratio, bilinear with antialias, grey {GREY} right and below"
@@ -34,7 +36,13 @@ class Fitted:
 
 
 def fit(picture: UInt8[np.ndarray, "H W 3"], boxes: Float32[np.ndarray, "R 4"] | None = None) -> Fitted:
-    """The picture by ``RULE``; one that is 256 pixels wide and 192 high is taken as it is."""
+    """The picture by ``RULE``; one that is 256 pixels wide and 192 high is taken as it is.
+
+    Raises:
+        DataError: a given box is empty or not finite.
+    """
+    if boxes is not None and not (np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()):
+        raise DataError(f"a box is x1, y1, x2, y2 in pixels with x1 < x2 and y1 < y2; these are not: {boxes.tolist()}")
     height, width = picture.shape[:2]
     ratio = min(WIDTH / width, HEIGHT / height)
     extent = max(1, round(width * ratio)), max(1, round(height * ratio))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torchvision.ops import batched_nms
 
@@ -58,12 +58,12 @@ class Selection:
 
 
 def confidences(boxes: Float[Tensor, "B P 4"], scores: Float[Tensor, "B P"], nms: float) -> Float[Tensor, "B P"]:
-    """The scores, with 0 for every box that a more confident one of the same picture suppresses, or that is empty."""
+    """The scores, with 0 for every box that a more confident one of the same picture suppresses."""
     picture = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
     kept = batched_nms(boxes.flatten(0, 1), scores.flatten(), picture, nms)
     survives = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
     survives[kept] = True
-    return scores * survives.view_as(scores) * _has_area(boxes)
+    return scores * survives.view_as(scores)
 
 
 def select(confidence: Float[Tensor, "B P"], rule: Selection) -> tuple[Int[Tensor, "B K"], Int[Tensor, "B"]]:
@@ -79,8 +79,3 @@ def select(confidence: Float[Tensor, "B P"], rule: Selection) -> tuple[Int[Tenso
     order = confidence.argsort(dim=1, descending=True, stable=True)[:, : rule.maximum]
     count = (confidence >= rule.threshold).sum(dim=1).clamp(rule.minimum, order.shape[1])
     return order, count
-
-
-def _has_area(boxes: Float[Tensor, "B P 4"]) -> Bool[Tensor, "B P"]:
-    """Whether a box is at least one pixel wide and high."""
-    return ((boxes[..., 2:] - boxes[..., :2]) >= 1).all(dim=-1)
