@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchvision.ops import batched_nms
 
+from iconotext.core.boxes import area, intersection
 from iconotext.core.errors import ConfigError
 
 _WRITTEN = re.compile(r"(\d+)-(\d+) by confidence >= (\S+), NMS (\S+) across classes, descending")
@@ -59,11 +59,16 @@ class Selection:
 
 def confidences(boxes: Float[Tensor, "B P 4"], scores: Float[Tensor, "B P"], nms: float) -> Float[Tensor, "B P"]:
     """The scores, with 0 for every box that a more confident one of the same picture suppresses."""
-    picture = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
-    kept = batched_nms(boxes.flatten(0, 1), scores.flatten(), picture, nms)
-    survives = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
-    survives[kept] = True
-    return scores * survives.view_as(scores)
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    ranked = boxes.gather(1, order[..., None].expand_as(boxes))
+    common = intersection(ranked[:, :, None], ranked[:, None])
+    size = area(ranked)
+    suppresses = (common > nms * (size[:, :, None] + size[:, None] - common)).triu(1)
+    kept = torch.ones_like(scores, dtype=torch.bool)
+    # Greedy suppression is the fixed point: after k rounds the first k ranks are settled, most often all after a few.
+    while not torch.equal(kept, settled := ~(suppresses & kept[..., None]).any(dim=1)):
+        kept = settled
+    return scores * torch.zeros_like(kept).scatter(1, order, kept)
 
 
 def select(confidence: Float[Tensor, "B P"], rule: Selection) -> tuple[Int[Tensor, "B K"], Int[Tensor, "B"]]:

@@ -60,5 +60,5 @@ def test_the_losses_fall() -> None:
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
-        history.append(float(total))
+        history.append(total.item())
     assert sum(history[-5:]) < 0.5 * sum(history[:5])

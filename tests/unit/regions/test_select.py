@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
+from torchvision.ops import nms
 
 from iconotext.core.boxes import iou
 from iconotext.core.errors import ConfigError
@@ -44,6 +45,14 @@ def test_pictures_do_not_see_each_other(seed: int) -> None:
     together = confidences(boxes, scores, 0.5)
     for index in range(4):
         assert torch.equal(together[index : index + 1], confidences(boxes[index, None], scores[index, None], 0.5))
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 0.9))
+def test_suppression_is_torchvisions(seed: int, threshold: float) -> None:
+    boxes, scores = random_boxes(seed, 2, 40)
+    kept = confidences(boxes, scores, threshold) > 0
+    for index in range(2):
+        assert sorted(nms(boxes[index], scores[index], threshold).tolist()) == kept[index].nonzero()[:, 0].tolist()
 
 
 def test_a_covered_box_loses_its_confidence_and_is_taken_last() -> None:
