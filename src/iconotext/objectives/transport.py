@@ -45,6 +45,7 @@ def transport_plan(
     return plan
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # a compiler would unroll the iterations, for minutes
 def transport_distance(
     text: Float[Tensor, "B T D"],
     region: Float[Tensor, "B R D"],
