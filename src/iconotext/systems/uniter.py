@@ -2,12 +2,13 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, TINY_MRC
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import OneAtATime, Together
+from iconotext.objectives.mix import OneAtATime, Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 from iconotext.objectives.mrfr import MRFR
@@ -41,6 +42,21 @@ UNITER = System(
     region_heads=12,
     region_hidden=3072,
     sizes={
+        "tiny": {
+            "schedule": 3 * joint_layer(),
+            **SMALL,
+            "mix": Phases(
+                (
+                    (0.4, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
+                    (
+                        0.6,
+                        OneAtATime(
+                            ((4, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
+                        ),
+                    ),
+                )
+            ),
+        },
         "large": {
             "schedule": 24 * joint_layer(),
             "width": 1024,

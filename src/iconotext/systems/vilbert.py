@@ -2,15 +2,18 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Product
+from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, text_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Together
+from iconotext.objectives.mix import Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
+
+MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=0)
 
 VILBERT = System(
     name="vilbert",
@@ -36,6 +39,14 @@ VILBERT = System(
     region_width=1024,
     region_heads=8,
     region_hidden=1024,
+    sizes={
+        "tiny": {
+            "schedule": 2 * (co_layer() + twin_layer()),
+            **SMALL,
+            "pool": Product(WIDTH),
+            "mix": Phases(((0.4, Together((TINY_MLM, TINY_MRC))), (0.6, Together((TINY_MLM, TINY_MRC, MATCH))))),
+        },
+    },
     departures=(
         "A caption that stands in for another is checked to be of another image and not the same sentence.",
         "The whole-image feature is the plain mean of the visible regions, also in pre-training.",
