@@ -279,7 +279,7 @@ def main() -> None:
 def compare(couple: list[str], precision: str, args: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """Our system, theirs and the floor, alternating."""
     made = {name: make(name, args.batch, precision, device) for name in couple}
-    step, many, model = made[couple[0]]
+    step, _many, model = made[couple[0]]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     floor = floor_of(products(model, step), dtype, device)
     runs: dict[str, Step] = {**{name: made[name][0] for name in couple}, "floor": floor}
