@@ -39,6 +39,7 @@ from iconotext.train.loop import train
 
 LOSSES = {"objectness": 1.0, "proposal_box": 1.0, "class": 1.0, "attribute": 0.5, "box": 1.0}
 """The losses and their weights."""
+SAVE_EVERY = 250
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def run(options: TrainDetector) -> dict[str, float]:
         weight_decay=0.02,
         betas=(0.9, 0.99),
         seed=options.seed,
-        save_every=250,
+        save_every=SAVE_EVERY,
         evaluate_every=options.evaluate_every,
         keep=1,
     )
@@ -271,7 +272,7 @@ def measure(detector: Detector, names: Names, examples: Examples, ids: Sequence[
     return {
         "map50": precision.mean,
         "recall50": precision.recall,
-        "colour": float(np.concatenate(right).mean()),
+        "colour": float(np.concatenate(right).sum() / max(1, sum(map(len, right)))),
         "pictures": float(len(ids)),
         "pictures_per_second": len(ids) / seconds,
     }

@@ -129,7 +129,11 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tupl
             slot, _, name = rest.partition("/")
             if name not in parameters:
                 raise ConfigError(f"{path}: the state trains {name}, this model does not; use the model of that run")
-            tensors[key] = torch.empty(shape, dtype=getattr(torch, dtype), device=parameters[name].device)
+            like = parameters[name]
+            # A moment lies in memory as its parameter does, channels last for one: the fused update walks them side by side.
+            same = shape == list(like.shape)
+            blank = torch.empty_like(like) if same else torch.empty(shape, device=like.device)
+            tensors[key] = blank.to(getattr(torch, dtype))
             state.setdefault(parameters[name], {})[slot] = tensors[key]
     with _alone_is_fine():
         load_tensors(tensors, storage_reader=HuggingFaceStorageReader(str(path)))
