@@ -30,6 +30,15 @@ class Command:
 
 
 GROUPS: dict[str, tuple[Command, ...]] = {
+    "Begin": (
+        Command(
+            "demo",
+            "Go the whole way on the built-in world and write a report to look at.",
+            recipe="demo",
+            options="DemoOptions",
+            examples=("iconotext demo", "iconotext demo --out demo-vilbert --system vilbert"),
+        ),
+    ),
     "Data and regions": (
         Command(
             "world",
@@ -89,8 +98,47 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 "torchrun --nproc-per-node 2 -m iconotext pretrain --data data/world --store data/regions --out runs/two",
             ),
         ),
+        Command(
+            "finetune vqa",
+            "Fine-tune a pre-trained model to answer questions on pictures.",
+            recipe="finetune",
+            options="VqaOptions",
+            examples=(
+                "iconotext finetune vqa --from runs/uniter --data data/world --store data/regions --out runs/vqa",
+            ),
+        ),
+        Command(
+            "finetune retrieval",
+            "Fine-tune a pre-trained model to tell a text's picture from others, and a picture's text.",
+            recipe="finetune",
+            options="RetrievalOptions",
+            examples=(
+                "iconotext finetune retrieval --from runs/uniter --data data/world --store data/regions --out runs/find",
+            ),
+        ),
     ),
-    "Use": (
+    "Measure and use": (
+        Command(
+            "measure",
+            "Measure on the built-in world what a pre-trained model has learned.",
+            recipe="measure",
+            options="MeasureOptions",
+            examples=("iconotext measure runs/uniter --data data/world --store data/regions",),
+        ),
+        Command(
+            "evaluate",
+            "Measure a fine-tuned model on its task, or a pre-trained one on retrieval.",
+            recipe="evaluate",
+            options="EvaluateOptions",
+            examples=("iconotext evaluate runs/vqa --data data/world --store data/regions",),
+        ),
+        Command(
+            "report",
+            "Write a page that shows what was trained and what came out of it.",
+            recipe="report",
+            options="ReportOptions",
+            examples=("iconotext report runs/uniter", "iconotext report runs"),
+        ),
         Command(
             "search",
             "Find the pictures of a folder that a text describes best.",

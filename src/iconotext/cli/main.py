@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from iconotext.core.errors import IconotextError
 
 MISUSED = 2
 INTERRUPTED = 130
+UNREAD = 141
 
 COMMANDS = {command.words: command for group in GROUPS.values() for command in group}
 
@@ -42,6 +44,10 @@ def call(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads, such as head, has seen enough; what is still in the buffer goes nowhere, without a complaint at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     return 0
 
 
@@ -88,7 +94,7 @@ def show(groups: dict[str, tuple[Command, ...]]) -> None:
     for name, commands in groups.items():
         if commands:
             table = Table.grid(padding=(0, 2))
-            table.add_column(min_width=max(map(len, COMMANDS)), no_wrap=True)
+            table.add_column(min_width=max(map(len, COMMANDS)) + 2, no_wrap=True)
             for command in commands:
                 table.add_row(f"  [cyan]{command.words}[/cyan]", command.summary)
             console.print(f"[bold]{name}[/bold]")

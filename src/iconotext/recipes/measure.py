@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
+from tyro.conf import Positional
 
 from iconotext.core.config import write_json
 from iconotext.core.seed import Draw, generator
@@ -49,7 +50,7 @@ BARS: dict[str, tuple[str, float | None, Literal["at least", "at most", "reporte
 class MeasureOptions:
     """Measure what a pre-trained model has learned, on a split of the built-in world."""
 
-    run: Path
+    run: Positional[Path]
     """The pre-trained model's folder."""
     data: Path
     """The world."""
