@@ -98,12 +98,15 @@ class Words:
 
         Words are cut at white space, punctuation and around every Chinese character, as BERT does.
         """
-        tokenizer = _wordpiece({}, lowercase=True)
+        tokenizer, lines = _wordpiece({}, lowercase=True), list(texts)
+        # The trainer numbers the inner characters in the order of a randomly seeded hash map, and breaks ties by number.
+        # Handed in as special tokens they have their numbers beforehand; the tokenizer made of the result forgets that.
+        first = [*SPECIAL, *(f"##{character}" for character in _inner_characters(tokenizer, lines))]
         trainer = trainers.WordPieceTrainer(
-            vocab_size=size, min_frequency=2, special_tokens=list(SPECIAL), show_progress=False
+            vocab_size=max(size, len(first)), min_frequency=2, special_tokens=first, show_progress=False
         )
-        tokenizer.train_from_iterator(texts, trainer)
-        return cls(tokenizer)
+        tokenizer.train_from_iterator(lines, trainer)
+        return cls(_wordpiece(tokenizer.get_vocab(), lowercase=True))
 
     def encode(self, texts: Sequence[str]) -> TokenTable:
         """Tokens of the texts, without [CLS] and [SEP]; "[MASK]" in a text is the mask token."""
@@ -124,6 +127,15 @@ class Words:
     def save(self, path: Path) -> None:
         """Write ``tokenizer.json``."""
         self.tokenizer.save(str(path))
+
+
+def _inner_characters(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """The characters that stand inside or at the end of a word, sorted."""
+    inner: set[str] = set()
+    for word in {word for text in texts for word in tokenizer.normalizer.normalize_str(text).split()}:
+        for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(word):
+            inner.update(part[1:])
+    return sorted(inner)
 
 
 def _number(word: int | None) -> int:

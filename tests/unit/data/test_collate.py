@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iconotext.core.vocab import Vocab
+from iconotext.data.collate import Seating, no_regions
+from iconotext.data.store import PackedRegions
+from iconotext.data.words import TokenTable
+from iconotext.nn.location import encode_location
+
+VOCAB = Vocab(size=50, pad=0, unknown=1, begin=2, separator=3, mask=4, first=5)
+
+
+def seats(whole: bool, words: int = 6, regions: int = 5) -> Seating:
+    return Seating(VOCAB, partial(encode_location, "box5"), whole, 1, words, regions)
+
+
+def packed(counts: list[int]) -> PackedRegions:
+    random, many = np.random.default_rng(0), sum(counts)
+    corner = random.random((many, 2)).astype(np.float32) * 50
+    return PackedRegions(
+        boxes=np.hstack([corner, corner + 40]).astype(np.float32),
+        scores=np.ones(many, np.float32),
+        features=random.normal(size=(many, 7)).astype(np.float16),
+        class_probs=random.dirichlet(np.ones(3), many).astype(np.float16).reshape(many, 3),
+        attributes=np.arange(many, dtype=np.int32),
+        attribute_scores=np.ones(many, np.float32),
+        sizes=np.tile(np.array([[100, 100]], np.int32), (len(counts), 1)),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+
+
+def tokens(lengths: list[int]) -> TokenTable:
+    many = sum(lengths)
+    word = np.concatenate([np.arange(n) for n in lengths] or [np.zeros(0)]).astype(np.int32)
+    return TokenTable(
+        np.arange(5, 5 + many, dtype=np.int32) % 45 + 5,
+        word,
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6))
+def test_text_is_begin_words_separator(lengths: list[int]) -> None:
+    table = tokens(lengths)
+    text = seats(False).text(table)
+    for row, length in enumerate(lengths):
+        part = slice(int(text.offsets[row]), int(text.offsets[row + 1]))
+        own = table.ids[table.offsets[row] : table.offsets[row] + min(length, 6)].tolist()
+        assert text.ids[part].tolist() == [VOCAB.begin, *own, VOCAB.separator]
+        assert text.position[part].tolist() == list(range(len(own) + 2))
+        assert text.special[part].tolist() == [True, *[False] * len(own), True]
+        assert len(set(text.word[part].tolist())) == len(own) + 2
+    rows = [set(text.word[int(a) : int(b)].tolist()) for a, b in zip(text.offsets[:-1], text.offsets[1:])]
+    assert sum(map(len, rows)) == len(set().union(*rows))
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=5), st.booleans())
+def test_regions_are_cut_and_keep_their_numbers(counts: list[int], whole: bool) -> None:
+    stored = packed(counts)
+    region = seats(whole).region(stored)
+    for row, count in enumerate(counts):
+        part = slice(int(region.offsets[row]), int(region.offsets[row + 1]))
+        kept = min(count, 5)
+        begin = int(stored.offsets[row])
+        own = ~region.whole[part]
+        assert int(own.sum()) == kept
+        assert torch.equal(region.features[part][own], torch.from_numpy(stored.features[begin : begin + kept]).float())
+        assert torch.equal(region.boxes[part][own], torch.from_numpy(stored.boxes[begin : begin + kept]))
+        assert int(region.whole[part].sum()) == int(whole and count > 0)
+
+
+def test_the_whole_image_is_first_with_the_mean_feature_and_the_full_box() -> None:
+    stored = packed([3, 2])
+    region = seats(True).region(stored)
+    assert region.whole.nonzero()[:, 0].tolist() == [0, 4]
+    expected = torch.from_numpy(stored.features[:3]).float().mean(0)
+    torch.testing.assert_close(region.features[0], expected)
+    assert region.boxes[0].tolist() == [0, 0, 100, 100]
+    assert region.location[0].tolist() == [0, 0, 1, 1, 1]
+    assert region.attributes[0] == -1
+
+
+def test_stored_regions_are_left_alone() -> None:
+    stored = packed([3, 2])
+    before = {f.name: getattr(stored, f.name).copy() for f in dataclasses.fields(stored)}
+    seats(True).region(stored)
+    for name, array in before.items():
+        np.testing.assert_array_equal(getattr(stored, name), array)
+
+
+def test_a_mask_in_a_text_is_not_masked_again() -> None:
+    table = TokenTable(np.array([7, 4, 8], np.int32), np.arange(3, dtype=np.int32), np.array([0, 3]))
+    assert seats(False).text(table).special.tolist() == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_regions_at_all(whole: bool) -> None:
+    region = seats(whole).region(no_regions(3, packed([2])))
+    assert region.offsets.tolist() == [0, 0, 0, 0]
+    assert region.features.shape == (0, 7)

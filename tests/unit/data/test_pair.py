@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_data import SPLITS, make_data, make_store, make_words
+
+from iconotext.core.errors import DataError
+from iconotext.core.seed import Draw
+from iconotext.data.pair import PairTable
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairTable:
+    folder = tmp_path_factory.mktemp("toy")
+    data, store = make_data(folder / "data"), make_store(folder / "store")
+    return PairTable(data, "train", make_words(data), store)
+
+
+def drawn(pairs: PairTable, rate: float, replace: str, swapped: float = 0.0, epoch: int = 0):  # type: ignore[no-untyped-def]
+    rows = np.arange(len(pairs))
+    return rows, pairs.draw(rows, Draw(0, epoch, rows), rate, replace, swapped)
+
+
+def test_rate_zero_leaves_every_pair(pairs: PairTable) -> None:
+    rows, found = drawn(pairs, 0.0, "image", 1.0)
+    assert found.matched.all()
+    assert (found.text == rows).all()
+    assert (found.image == pairs.image_of).all()
+
+
+@pytest.mark.parametrize("replace", ["image", "text"])
+def test_a_mismatched_pair_is_nowhere_in_the_data(pairs: PairTable, replace: str) -> None:
+    said = {(pairs.image_of[row], pairs.strings[row]) for row in range(len(pairs))}
+    wrong = 0
+    for epoch in range(5):
+        rows, found = drawn(pairs, 0.5, replace, epoch=epoch)
+        for row in rows:
+            together = (found.image[row], pairs.strings[found.text[row]])
+            assert (together in said) == found.matched[row]
+        kept = found.text if replace == "image" else found.image
+        assert (kept == (rows if replace == "image" else pairs.image_of)).all()
+        wrong += int((~found.matched).sum())
+    assert 0.35 < wrong / (5 * len(pairs)) < 0.65
+
+
+def test_swapped_rows_take_the_false_twin_and_keep_the_image(pairs: PairTable) -> None:
+    rows, found = drawn(pairs, 1.0, "text", 1.0)
+    has_twin = pairs.swapped is not None and pairs.swapped.lengths > 0
+    assert (found.swapped == has_twin).all()
+    assert not found.matched[found.swapped].any()
+    assert (found.image[found.swapped] == pairs.image_of[found.swapped]).all()
+    tokens, own = pairs.tokens(found), pairs.texts
+    assert pairs.swapped is not None
+    row = int(np.flatnonzero(found.swapped)[0])
+    twin = tokens.rows(np.array([row])).ids.tolist()
+    assert twin == pairs.swapped.rows(np.array([row])).ids.tolist()
+    assert twin != own.rows(np.array([row])).ids.tolist()
+
+
+def test_a_row_is_drawn_alike_in_any_batch(pairs: PairTable) -> None:
+    rows, whole = drawn(pairs, 0.5, "image", 0.3)
+    some = np.array([7, 3, 20])
+    part = pairs.draw(some, Draw(0, 0, some), 0.5, "image", 0.3)
+    assert (part.image == whole.image[some]).all()
+    assert (part.matched == whole.matched[some]).all()
+
+
+def test_texts_without_regions_are_left_out_and_counted(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    store = make_store(tmp_path / "store", {**SPLITS, "train": SPLITS["train"] - 8})
+    pairs = PairTable(data, "train", make_words(data), store)
+    assert pairs.left_out == 16
+    assert len(pairs) == 2 * (SPLITS["train"] - 8)
+
+
+def test_a_store_of_other_pictures_is_refused(tmp_path: Path) -> None:
+    data, store = make_data(tmp_path / "data"), make_store(tmp_path / "store", {"validation": 3})
+    with pytest.raises(DataError, match="Extract regions of this data set"):
+        PairTable(data, "train", make_words(data), store)
