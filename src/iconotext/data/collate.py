@@ -84,8 +84,8 @@ class Seating:
         if self.whole_image:
             boxes[whole, :2], boxes[whole, 2:] = 0.0, sizes[whole]
             features[whole] = 0.0
-            total = np.add.reduceat(features, offsets[:-1], axis=0) if len(whole) else features[:0]
-            features[whole] = total / np.maximum(np.diff(offsets) - 1, 1)[:, None]
+            total = np.add.reduceat(features, np.flatnonzero(whole), axis=0) if len(whole) else features[:0]
+            features[whole] = total / (np.diff(offsets)[row[whole]] - 1)[:, None]
             class_probs[whole], attributes[whole] = 0, -1
         box_tensor = torch.from_numpy(boxes)
         return Region(
@@ -101,15 +101,18 @@ class Seating:
         )
 
     def _places(self, stored: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-        """For each token of the batch the stored region it is made from, whether it is a whole image, and the offsets."""
+        """For each token of the batch the stored region it is made from, whether it is a whole image, and the offsets.
+
+        An image without regions has no token of the whole image either.
+        """
         kept = np.minimum(np.diff(stored), self.max_regions)
         extra = int(self.whole_image)
-        offsets = np.concatenate([[0], (kept + extra).cumsum()])
-        row = np.repeat(np.arange(len(kept)), kept + extra)
+        lengths = np.where(kept > 0, kept + extra, 0)
+        offsets = np.concatenate([[0], lengths.cumsum()])
+        row = np.repeat(np.arange(len(kept)), lengths)
         within = np.arange(offsets[-1]) - offsets[:-1][row]
         whole = (within == 0) & bool(extra)
-        index = stored[:-1][row] + np.maximum(within - extra, 0)
-        return np.minimum(index, max(int(stored[-1]) - 1, 0)), whole, offsets
+        return stored[:-1][row] + np.maximum(within - extra, 0), whole, offsets
 
 
 def no_regions(rows: int, like: PackedRegions) -> PackedRegions:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from iconotext.core.batch import Encoded
@@ -37,11 +37,15 @@ def pooled_width(pool: Pool, dims: Dims) -> int:
 
 def first(states: Float[Tensor, "N D"], offsets: Tensor) -> Float[Tensor, "B D"]:
     """The first token of each row; zeros where a row has none."""
-    starts, empty = offsets[:-1], (offsets.diff() == 0)[:, None]
+    starts, empty = offsets[:-1], _empty(offsets)
     if states.shape[0] == 0:
         return states.new_zeros(starts.numel(), states.shape[1])
     taken = states.index_select(0, starts.clamp(max=states.shape[0] - 1))
     return taken.masked_fill(empty, 0.0) if bool(empty.any()) else taken
+
+
+def _empty(offsets: Int[Tensor, "B1"]) -> Bool[Tensor, "B 1"]:
+    return (offsets.diff() == 0)[:, None]
 
 
 class Pooler(nn.Module):
@@ -68,4 +72,7 @@ class Pooler(nn.Module):
 
     def forward(self, encoded: Encoded) -> Float[Tensor, "B P"]:
         text, region = self.sides(encoded)
-        return text if region is None else text * region
+        if region is None:
+            return text
+        # A row without regions is its text alone: the first token of nothing must not multiply it away.
+        return torch.where(_empty(encoded.region_offsets), text, text * region)

@@ -31,10 +31,18 @@ class Encoder(nn.Module):
         self.last = nn.ModuleDict(last)
 
     def forward(
-        self, streams: Streams, geometry: Geometry, watch: Callable[[int, Streams], None] | None = None
+        self,
+        streams: Streams,
+        geometry: Geometry,
+        watch: Callable[[int, Streams], None] | None = None,
+        begin: int = 0,
+        end: int | None = None,
     ) -> Streams:
-        """The streams after the last sublayer; ``watch`` is shown them after each."""
-        for index, sublayer in enumerate(self.sublayers):
+        """The streams after the last sublayer; ``watch`` is shown them after each.
+
+        ``begin`` and ``end`` run a part of the schedule, so that what streams compute before they meet can be kept.
+        """
+        for index, sublayer in list(enumerate(self.sublayers))[begin:end]:
             arguments = (streams, geometry) if isinstance(sublayer, Attention) else (streams,)
             if self.recompute and self.training:
                 streams = checkpoint(sublayer, *arguments, use_reentrant=False)
@@ -42,7 +50,7 @@ class Encoder(nn.Module):
                 streams = sublayer(*arguments)
             if watch is not None:
                 watch(index, streams)
-        if not self.last:
+        if not self.last or end is not None:
             return streams
         return streams.replace({s: self.last[s](streams[s]) for s in BOTH if s in self.last})
 

@@ -84,8 +84,12 @@ def cross_layer() -> Schedule:
     return (Attend(text=REGION, region=TEXT, tied=True), Attend(text=TEXT, region=REGION), FeedForward(BOTH))
 
 
+def apart(schedule: Schedule) -> int:
+    """How many sublayers come before the first in which a stream reads the other: what each side can compute alone."""
+    meet = (isinstance(s, Attend) and ("region" in s.text or "text" in s.region) for s in schedule)
+    return next((index for index, meeting in enumerate(meet) if meeting), len(schedule))
+
+
 def separable(schedule: Schedule) -> bool:
     """Whether no stream ever reads the other, so that each side can be computed once and kept."""
-    return all(
-        "region" not in layer.text and "text" not in layer.region for layer in schedule if isinstance(layer, Attend)
-    )
+    return apart(schedule) == len(schedule)

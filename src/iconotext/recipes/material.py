@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconotext.core.batch import Batch
+from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.data.collate import Seating
+from iconotext.data.loader import Loader
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
 from iconotext.models.system import System
 from iconotext.nn.location import encode_location
 from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import Mix, choose, corrupt, negatives
+from iconotext.train.config import TrainConfig
+from iconotext.train.dist import world
+
+T = TypeVar("T")
 
 
 def seating(system: System, vocab: Vocab) -> Seating:
@@ -30,6 +38,31 @@ def seating(system: System, vocab: Vocab) -> Seating:
         max_words=system.layout.max_words,
         max_regions=system.layout.max_regions,
     )
+
+
+def sampler_of(lengths: NDArray[np.int64], batch: int, config: TrainConfig) -> LengthSampler:
+    """The micro-batches of this process, of ``batch`` rows an update over all micro-batches and processes.
+
+    Raises:
+        ConfigError: ``batch`` cannot be cut so.
+    """
+    here = world()
+    share = config.accumulate * here.size
+    if batch < 1 or batch % share:
+        raise ConfigError(
+            f"--batch {batch} cannot be cut into {config.accumulate} micro-batches on {here.size} processes; "
+            f"give a multiple of {share}."
+        )
+    return LengthSampler(lengths, batch // config.accumulate, config.seed, rank=here.rank, world=here.size)
+
+
+def loading(make: Callable[[int], T], config: TrainConfig, workers: int) -> Callable[[int], Iterator[T]]:
+    """The micro-batches from a number on to the end of the run, made ahead by worker processes."""
+
+    def batches(start: int) -> Iterator[T]:
+        return iter(Loader(make, start, config.steps * config.accumulate, workers))
+
+    return batches
 
 
 @dataclass(frozen=True)

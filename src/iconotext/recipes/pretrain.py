@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,10 +13,8 @@ from torch import nn
 from iconotext.core.batch import Loss
 from iconotext.core.config import to_data
 from iconotext.core.errors import ConfigError
-from iconotext.data.loader import Loader
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet
-from iconotext.data.sampler import LengthSampler
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
 from iconotext.models.checkpoint import Features, save
@@ -24,10 +22,10 @@ from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
 from iconotext.objectives.base import Corrupted
 from iconotext.objectives.mix import objectives
-from iconotext.recipes.material import PretrainStream, seating
+from iconotext.recipes.material import PretrainStream, loading, sampler_of, seating
 from iconotext.systems import SYSTEMS
 from iconotext.train.config import TrainConfig
-from iconotext.train.dist import world
+from iconotext.train.dist import processes
 from iconotext.train.loop import TrainResult, train
 
 
@@ -96,28 +94,30 @@ def page_of(name: str, size: str) -> System:
 
 def run(options: PretrainOptions) -> TrainResult:
     """Pre-trains and writes the model to ``options.out``."""
-    data, store = DataSet.open(options.data), RegionStore.open(options.store)
-    page = page_of(options.system, options.size)
-    words = _words(options, data)
-    pairs = PairTable(data, options.split, words, store, options.language)
-    torch.manual_seed(options.seed)
-    model = PretrainModel(
-        page,
-        vocabulary=words.vocab.size,
-        feature_dim=store.feature_dim,
-        classes=store.class_count,
-        attributes=len(store.attribute_names),
-        recompute=options.recompute,
-    )
-    config = config_of(options, page)
-    stream = stream_of(options, config, page, pairs, words)
-    result = train(config, options.out, model, loading(stream, config, options.workers), losses_of, weights(page))
-    if world().main:
-        about = {"command": "pretrain", "options": to_data(options), "train": to_data(config)}
-        about |= {"data": data.fingerprint, "texts": len(pairs), "left_out": pairs.left_out}
-        features = Features(store.fingerprint, tuple(store.class_names), tuple(store.attribute_names))
-        save(options.out, model, words.tokenizer.to_str(), features, about)
-    return result
+    with processes() as here:
+        data, store = DataSet.open(options.data), RegionStore.open(options.store)
+        page = page_of(options.system, options.size)
+        words = _words(options, data)
+        pairs = PairTable(data, options.split, words, store, options.language)
+        torch.manual_seed(options.seed)
+        model = PretrainModel(
+            page,
+            vocabulary=words.vocab.size,
+            feature_dim=store.feature_dim,
+            classes=store.class_count,
+            attributes=len(store.attribute_names),
+            recompute=options.recompute,
+        )
+        config = config_of(options, page)
+        stream = stream_of(options, config, page, pairs, words)
+        batches = loading(stream, config, options.workers)
+        result = train(config, options.out, model, batches, losses_of, weights(page))
+        if here.main:
+            about = {"command": "pretrain", "options": to_data(options), "train": to_data(config)}
+            about |= {"data": data.fingerprint, "texts": len(pairs), "left_out": pairs.left_out}
+            features = Features(store.fingerprint, tuple(store.class_names), tuple(store.attribute_names))
+            save(options.out, model, words.tokenizer.to_str(), features, about)
+        return result
 
 
 def config_of(options: PretrainOptions, page: System) -> TrainConfig:
@@ -146,26 +146,10 @@ def stream_of(
     options: PretrainOptions, config: TrainConfig, page: System, pairs: PairTable, words: Words
 ) -> PretrainStream:
     """The micro-batches of this process."""
-    here, batch = world(), options.batch or page.recipe.batch
-    share = config.accumulate * here.size
-    if batch % share:
-        raise ConfigError(
-            f"--batch {batch} cannot be cut into {config.accumulate} micro-batches on {here.size} processes; "
-            f"give a multiple of {share}."
-        )
     lengths = pairs.lengths(page.layout.max_words, page.layout.max_regions)
-    sampler = LengthSampler(lengths, batch // config.accumulate, options.seed, rank=here.rank, world=here.size)
+    sampler = sampler_of(lengths, options.batch or page.recipe.batch, config)
     seats = seating(page, words.vocab)
     return PretrainStream(pairs, seats, page.mix, sampler, options.seed, config.steps, config.accumulate)
-
-
-def loading(stream: PretrainStream, config: TrainConfig, workers: int):  # type: ignore[no-untyped-def]
-    """The stream from a micro-batch on, made ahead by worker processes."""
-
-    def batches(start: int) -> Iterator[Corrupted]:
-        return iter(Loader(stream, start, config.steps * config.accumulate, workers))
-
-    return batches
 
 
 def losses_of(model: nn.Module, micro: Corrupted) -> Mapping[str, Loss]:

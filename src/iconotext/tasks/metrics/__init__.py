@@ -1,0 +1,1 @@
+"""What the tasks are measured by: the official metrics, and how sure a figure is."""

@@ -1,0 +1,285 @@
+"""``iconotext finetune vqa`` and ``iconotext finetune retrieval``: from a pre-trained model to one that does a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+from tyro.conf import arg
+
+from iconotext.core.batch import Loss
+from iconotext.core.config import to_data
+from iconotext.core.seed import Draw, permutation
+from iconotext.data.collate import Seating
+from iconotext.data.pair import PairTable
+from iconotext.data.records import DataSet
+from iconotext.data.sampler import LengthSampler
+from iconotext.data.store import RegionStore
+from iconotext.data.words import Words
+from iconotext.models.checkpoint import Saved, load, save
+from iconotext.models.system import System
+from iconotext.models.task import TaskModel
+from iconotext.recipes.material import loading, sampler_of, seating
+from iconotext.tasks.base import Examples, Task, TaskBatch, predict
+from iconotext.tasks.retrieval import Groups, Retrieval, matching
+from iconotext.tasks.vqa import VQA, Asked, Questions
+from iconotext.train.config import NO_DECAY, Group, TrainConfig
+from iconotext.train.dist import processes
+from iconotext.train.loop import TrainResult, train
+from iconotext.train.precision import choose
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """What fine-tuning is told, whatever the task."""
+
+    data: Path
+    """The data set, made by `iconotext world` or `iconotext ingest`."""
+    store: Path
+    """Its regions, made by `iconotext extract`."""
+    start: Annotated[Path, arg(name="from")]
+    """The run to begin with, made by `iconotext pretrain`: its system, words and weights."""
+    out: Path
+    """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
+    scratch: bool = False
+    """Begin with new weights: the same system and words, but nothing learned."""
+    steps: int = 5000
+    """Updates of the parameters."""
+    batch: int = 64
+    """Examples of one update, over all processes and micro-batches."""
+    accumulate: int = 1
+    """Micro-batches of one update; more of them need less memory."""
+    learning_rate: float | None = None
+    """Peak of the learning rate, exactly; None takes that of the system's pre-training, as do the next two."""
+    warmup: int | None = None
+    """Updates until the peak; None takes a tenth of the steps."""
+    schedule: Literal["linear", "cosine", "constant"] | None = None
+    """What follows the warm-up."""
+    head_rate: float = 1.0
+    """Factor of the learning rate for the task's new head (UNITER takes 10 for questions)."""
+    split: str = "train"
+    """The split to train on."""
+    language: str = ""
+    """Only texts in this language, such as en or zh; empty takes all."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """auto takes bf16 where the hardware gains from it."""
+    recompute: bool = False
+    """Activation checkpointing: less memory, about a third more time."""
+    compile: bool = False
+    """Compile the model with torch.compile: minutes at the start, faster steps after."""
+    workers: int = 1
+    """Processes that make batches while the model trains."""
+    seed: int = 0
+    """The same seed gives the same run."""
+    save_every: int = 1000
+    """Updates between saved states."""
+    log_every: int = 10
+    """Updates between lines of the log."""
+    evaluate_every: int = 0
+    """Updates between two looks at the validation split; 0 looks at the end only."""
+    evaluate_on: int = 1000
+    """Most examples of such a look; 0 looks never."""
+    tensorboard: bool = False
+    """Write a tensorboard log as well (extra `track`)."""
+
+
+@dataclass(frozen=True)
+class VqaOptions(FinetuneOptions):
+    """Fine-tune a pre-trained model to answer questions on pictures."""
+
+    blind: bool = False
+    """Train without regions, on the questions alone: what can be answered without looking."""
+    min_count: int = 3
+    """Training questions that an answer needs to be one of those that the model can give."""
+
+
+@dataclass(frozen=True)
+class RetrievalOptions(FinetuneOptions):
+    """Fine-tune a pre-trained model to tell the picture of a text from others, and the text of a picture."""
+
+    loss: Literal["softmax", "triplet"] = "softmax"
+    """softmax: cross entropy over the group, as ViLBERT; triplet: a margin of 0.2 between sigmoids, as UNITER."""
+    negatives: int = 1
+    """Other pictures, and as many other texts, that each true pair is told from."""
+    hard: int = 1
+    """Texts with one word made false that it is told from as well (other texts where the data has none)."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task with its examples; ``validation`` is None where there are none or nobody wants a look.
+
+    ``about`` is kept with the model, ``said`` is what a person is told before it begins.
+    """
+
+    task: Task
+    examples: Examples
+    validation: Examples | None
+    about: Mapping[str, Any]
+    said: str
+
+
+@dataclass(frozen=True)
+class TaskStream:
+    """The micro-batches of fine-tuning: number i is the same in every run with the same settings."""
+
+    examples: Examples
+    seats: Seating
+    sampler: LengthSampler
+    seed: int
+
+    def __call__(self, index: int) -> TaskBatch:
+        """Micro-batch ``index`` of the run."""
+        plan = self.sampler.batch(index)
+        return self.examples.batch(plan.indices, Draw(self.seed, plan.epoch, plan.positions), self.seats)
+
+
+def run(options: VqaOptions | RetrievalOptions) -> TrainResult:
+    """Fine-tunes and writes the model to ``options.out``.
+
+    Raises:
+        MissingPiece: there is no model to begin with.
+        FingerprintError: the regions were made in another way than those that it was trained with.
+    """
+    with processes() as here:
+        data, store, saved = DataSet.open(options.data), RegionStore.open(options.store), load(options.start)
+        saved.features.fingerprint.require(store.fingerprint, str(options.store))
+        words = Words.load(saved.tokenizer)
+        work = (
+            vqa(options, data, store, words)
+            if isinstance(options, VqaOptions)
+            else retrieval(options, data, store, words)
+        )
+        Console(stderr=True, quiet=not here.main).print(work.said, highlight=False, soft_wrap=True)
+        model = model_of(options, saved, work.task)
+        page = model.system
+        seats, config = seating(page, words.vocab), config_of(options, page)
+        lengths = work.examples.lengths(page.layout.max_words, page.layout.max_regions)
+        stream = TaskStream(work.examples, seats, sampler_of(lengths, options.batch, config), options.seed)
+        batches = loading(stream, config, options.workers)
+        losses = partial(losses_of, work.task)
+        look = look_of(options, work, model, seats, here.device)
+        result = train(config, options.out, model, batches, losses, {work.task.name: 1.0}, evaluate=look)
+        if here.main:
+            about = {
+                "command": "finetune",
+                "task": work.task.name,
+                "options": to_data(options),
+                "train": to_data(config),
+            }
+            about |= {"data": data.fingerprint, "examples": len(work.examples), **work.about}
+            save(options.out, model, words.tokenizer.to_str(), saved.features, about)
+        return result
+
+
+def vqa(options: VqaOptions, data: DataSet, store: RegionStore, words: Words) -> Work:
+    """Questions, and the answers that are frequent enough in training."""
+    asked = Asked.read(data, options.split, store, options.language).answered()
+    task = VQA(asked.vocabulary(options.min_count))
+    examples = Questions(asked, words, store, task.answers, options.blind)
+    validation = None
+    if options.evaluate_on and has(data, "vqa", "validation"):
+        asked = Asked.read(data, "validation", store, options.language)
+        validation = Questions(asked, words, store, task.answers, options.blind)
+    covers = examples.coverage()
+    said = (
+        f"{len(examples):,} questions, {covers.answers:,} answers that at least {options.min_count} of them have; "
+        f"{covers.out_of_vocabulary:.1%} have none of these, so at best {covers.upper_bound:.1%} can be right"
+    )
+    return Work(task, examples, validation, {"blind": options.blind, "coverage": asdict(covers)}, said)
+
+
+def retrieval(options: RetrievalOptions, data: DataSet, store: RegionStore, words: Words) -> Work:
+    """Texts with their pictures, and wrong pairs made of them."""
+
+    def groups(split: str) -> Groups:
+        return Groups(PairTable(data, split, words, store, options.language), options.negatives, options.hard)
+
+    examples = groups(options.split)
+    validation = groups("validation") if options.evaluate_on and has(data, "texts", "validation") else None
+    said = (
+        f"{len(examples):,} texts of {len(examples.pairs.images):,} pictures, each in a group of {examples.group} pairs"
+    )
+    return Work(Retrieval(options.loss), examples, validation, {"blind": False, "group": examples.group}, said)
+
+
+def has(data: DataSet, table: str, split: str) -> bool:
+    """Whether a table has rows of a split."""
+    return bool(data.info["splits"].get(split, {}).get(table))
+
+
+def model_of(options: FinetuneOptions, saved: Saved, task: Task) -> TaskModel:
+    """The task's model with what was learned, as far as it fits; the matching head becomes the head of retrieval."""
+    source = saved.model
+    torch.manual_seed(options.seed)
+    model = TaskModel(source.system, task.kind, **source.shape, recompute=options.recompute)
+    if options.scratch:
+        return model
+    model.trunk.load_state_dict(source.trunk.state_dict())
+    if isinstance(source, TaskModel):
+        head = source.head if source.task == task.kind else None
+    else:
+        head = matching(source) if task.kind.head == "score" else None
+    if head is not None:
+        model.head.load_state_dict(head.state_dict())
+    return model
+
+
+def config_of(options: FinetuneOptions, page: System) -> TrainConfig:
+    """What the user said, and for the rest the recipe of the system's page."""
+    recipe = page.recipe
+    head = r":head\."
+    return TrainConfig(
+        steps=options.steps,
+        learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
+        warmup=min(options.steps // 10 if options.warmup is None else options.warmup, options.steps),
+        schedule=options.schedule or recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        groups=(
+            Group(rf"norm{head}|{head}.*(norm|bias$)", options.head_rate, 0.0),
+            Group(head, options.head_rate),
+            *NO_DECAY,
+        ),
+        betas=recipe.betas,
+        clip=recipe.clip,
+        accumulate=options.accumulate,
+        precision=options.precision,
+        compile=options.compile,
+        seed=options.seed,
+        log_every=options.log_every,
+        save_every=options.save_every,
+        evaluate_every=options.evaluate_every,
+        tensorboard=options.tensorboard,
+    )
+
+
+def losses_of(task: Task, model: nn.Module, micro: TaskBatch) -> Mapping[str, Loss]:
+    """The task's loss of a micro-batch."""
+    return {task.name: task.loss(model(micro.batch), micro)}
+
+
+def look_of(
+    options: FinetuneOptions, work: Work, model: TaskModel, seats: Seating, device: torch.device
+) -> Callable[[int], Mapping[str, float]] | None:
+    """What the train loop calls to measure the model on validation examples, always the same ones."""
+    examples = work.validation
+    if examples is None:
+        return None
+    rows = permutation(len(examples), options.seed, "look")[: options.evaluate_on]
+    precision = choose(options.precision, device)[0]
+
+    def look(step: int) -> Mapping[str, float]:
+        right = [
+            examples.metric(chosen, work.task.decode(scores, len(scores) // len(chosen)).numpy())
+            for chosen, scores in predict(model, examples, rows, seats, precision)
+        ]
+        return {"accuracy": float(np.nanmean(np.concatenate(right)))}
+
+    return look

@@ -1,0 +1,78 @@
+"""How sure a figure is: 95 % intervals over the things that were drawn independently.
+
+Five captions of one picture, or ten questions on it, are not ten independent trials: the picture is the unit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconotext.core.seed import generator
+
+Z = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+
+DRAWS = 1000
+"""Resamples of a bootstrap."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over ``n`` cases with its 95 % interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(hits: int | float, n: int) -> tuple[float, float]:
+    """Wilson's interval of a proportion of ``n`` independent trials (Wilson, 1927); (0, 1) of none."""
+    if n == 0:
+        return 0.0, 1.0
+    share, extra = hits / n, Z * Z / n
+    middle = (share + extra / 2) / (1 + extra)
+    half = Z / (1 + extra) * math.sqrt(share * (1 - share) / n + extra / (4 * n))
+    # At the ends the bounds are exact; rounding must not leave the figure outside its own interval.
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
+
+
+def bootstrap(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int, name: str) -> tuple[float, float]:
+    """The percentile interval of ``sums / counts`` when units are drawn with replacement (Efron, 1979).
+
+    ``sums`` and ``counts`` [U] are of each unit; the draws depend on ``seed`` and ``name`` only.
+    """
+    random, units = generator(seed, "bootstrap", name), len(sums)
+    means = np.empty(DRAWS)
+    for i in range(DRAWS):
+        chosen = random.integers(units, size=units)
+        means[i] = sums[chosen].sum() / counts[chosen].sum()
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def figure(name: str, values: NDArray[np.floating], units: NDArray[Any] | None = None, seed: int = 0) -> Figure:
+    """The mean of ``values`` [N] in 0-1 with its interval over ``units`` [N] (each value its own unit when None).
+
+    Bootstrap over units. Wilson's interval where each unit has one value that is 0 or 1, and, with one trial a unit, where
+    all values are the same 0 or 1, of which a bootstrap would be certain. No values at all give 0 with (0, 1).
+    """
+    values = np.asarray(values, np.float64)
+    n = len(values)
+    if n == 0:
+        return Figure(name, 0.0, 0.0, 1.0, 0)
+    mean = float(values.mean())
+    unit = np.arange(n) if units is None else np.unique(units, return_inverse=True)[1]
+    counts = np.bincount(unit).astype(np.float64)
+    plain = bool(np.isin(values, (0.0, 1.0)).all())
+    if plain and (len(counts) == n or mean in (0.0, 1.0)):
+        low, high = wilson(mean * len(counts), len(counts))
+    else:
+        low, high = bootstrap(np.bincount(unit, values).astype(np.float64), counts, seed, name)
+    return Figure(name, mean, low, high, n)

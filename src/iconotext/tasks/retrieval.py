@@ -1,0 +1,126 @@
+"""Which picture belongs to a text, and which text to a picture: a score of the pair, learned against wrong pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from iconotext.core.batch import Loss
+from iconotext.core.errors import ConfigError
+from iconotext.core.seed import Draw, derive
+from iconotext.data.collate import Seating
+from iconotext.data.pair import Drawn, PairTable
+from iconotext.heads.match import MatchHead
+from iconotext.models.pretrain import PretrainModel
+from iconotext.models.task import TaskKind
+from iconotext.objectives.itm import ITM
+from iconotext.tasks.base import Rows, TaskBatch
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The true pair against wrong ones.
+
+    Head: one score from the pooled pair. Group: the true pair first, then the wrong ones.
+    Loss: mean over the groups. "triplet": max(0, margin + wrong - true) on the sigmoid of the scores, mean over the wrong pairs
+    (UNITER). "softmax": cross entropy of the true pair in its group (ViLBERT, with one random image, one random text and one
+    hard text). A wrong pair that by chance is true (``Batch.matched``) is left out.
+    Decode: which pair of the group scores highest; 0 is right.
+    """
+
+    name: ClassVar[str] = "retrieval"
+    form: Literal["triplet", "softmax"] = "triplet"
+    margin: float = 0.2
+
+    @property
+    def kind(self) -> TaskKind:
+        """A score head."""
+        return TaskKind(self.name, "score")
+
+    def loss(self, scores: Float[Tensor, "B 1"], micro: TaskBatch) -> Loss:
+        """The loss summed over the groups."""
+        group = micro.batch.group
+        grouped = scores.float().view(-1, group)
+        wrong = ~micro.batch.matched.view(-1, group)[:, 1:]
+        if self.form == "triplet":
+            chance = grouped.sigmoid()
+            missed = (self.margin + chance[:, 1:] - chance[:, :1]).clamp(min=0) * wrong
+            each = missed.sum(1) / wrong.sum(1).clamp(min=1)
+        else:
+            left = torch.cat([grouped[:, :1], grouped[:, 1:].masked_fill(~wrong, -torch.inf)], 1)
+            each = left.logsumexp(1) - left[:, 0]
+        return Loss(each.sum(), each.new_tensor(float(micro.examples)))
+
+    def decode(self, scores: Float[Tensor, "B 1"], group: int) -> Int[Tensor, "E"]:
+        """The place in its group of the pair with the highest score."""
+        return scores.view(-1, group).argmax(1)
+
+
+class Groups:
+    """The examples of retrieval: each text with its image, then wrong pairs, drawn anew in every epoch.
+
+    The wrong pairs of a text are ``negatives`` other images with it, ``negatives`` other texts with its image, and ``hard``
+    times the text with one word made false, where the data has that; elsewhere one more text.
+    """
+
+    def __init__(self, pairs: PairTable, negatives: int = 1, hard: int = 0) -> None:
+        if negatives < 0 or hard < 0 or negatives + hard == 0:
+            raise ConfigError(
+                f"retrieval needs wrong pairs: --negatives {negatives} --hard {hard} give none; set one to 1 or more."
+            )
+        self.pairs = pairs
+        self._wrong = (*(("image", 0.0),) * negatives, *(("text", 0.0),) * negatives, *(("text", 1.0),) * hard)
+        self.group = 1 + len(self._wrong)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def lengths(self, max_words: int, max_regions: int) -> Rows:
+        """Tokens of the true pair, times the pairs of a group."""
+        return self.group * self.pairs.lengths(max_words, max_regions)
+
+    def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
+        """The groups, pair by pair; nothing to compare with but ``Batch.matched``."""
+        drawn = self._draw(rows, draw)
+        regions = self.pairs.store.gather([self.pairs.images[i] for i in drawn.image])
+        positions = np.repeat(draw.positions, self.group)
+        batch = seats.batch(self.pairs.tokens(drawn), regions, drawn.matched, positions, self.group)
+        return TaskBatch(Retrieval.name, batch, torch.zeros(len(rows), 0))
+
+    def _draw(self, rows: Rows, draw: Draw) -> Drawn:
+        true = self.pairs.draw(rows, draw, 0.0, "image", 0.0)
+        parts = [true]
+        for number, (replace, swapped) in enumerate(self._wrong):
+            own = dataclasses.replace(draw, seed=derive(draw.seed, "wrong pair", number))
+            parts.append(self.pairs.draw(rows, own, 1.0, replace, swapped))
+        columns = {
+            f.name: np.stack([getattr(part, f.name) for part in parts], 1).ravel() for f in dataclasses.fields(Drawn)
+        }
+        return Drawn(**columns)
+
+    def metric(self, rows: Rows, chosen: Rows) -> NDArray[np.float64]:
+        """1 where the true pair scores highest in its group."""
+        first: NDArray[np.float64] = (chosen == 0).astype(np.float64)
+        return first
+
+
+def matching(model: PretrainModel) -> nn.Linear | None:
+    """The score that a pre-trained model has already: the matched logit minus the other; None without image-text matching."""
+    objective = model.objectives.get("itm")
+    if not isinstance(objective, ITM):
+        return None
+    head = model.heads[objective.name]
+    assert isinstance(head, MatchHead)
+    linear = nn.Linear(head.linear.in_features, 1, device=head.linear.weight.device)
+    yes, no = objective.matched, 1 - objective.matched
+    with torch.no_grad():
+        linear.weight.copy_((head.linear.weight[yes] - head.linear.weight[no])[None])
+        linear.bias.copy_((head.linear.bias[yes] - head.linear.bias[no])[None])
+    return linear

@@ -1,0 +1,115 @@
+"""A little data set with its regions: coloured things side by side, said in words that a small model can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from iconotext.core.fingerprint import Fingerprint
+from iconotext.core.seed import generator
+from iconotext.data.records import DataSet, DataSetWriter, write_table
+from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
+from iconotext.data.words import Words
+from iconotext.models.checkpoint import Features, save
+from iconotext.models.pretrain import PretrainModel
+from iconotext.models.system import System
+
+THINGS = ("dog", "cat", "cup", "tree")
+COLOURS = ("red", "blue", "green")
+FEATURES = len(THINGS) + len(COLOURS)
+PRINT = Fingerprint("toy", "none", "pool", "none", "RGB", "all", "float16", FEATURES, len(THINGS) + 1, len(COLOURS))
+SPLITS = {"train": 48, "validation": 8, "test": 12}
+
+
+def scene(image_id: str) -> list[tuple[int, int]]:
+    """(thing, colour) of two to four different things."""
+    random = generator("toy scene", image_id)
+    things = random.permutation(len(THINGS))[: random.integers(2, 4)]
+    return [(int(thing), int(random.integers(len(COLOURS)))) for thing in things]
+
+
+def named(thing: int, colour: int) -> str:
+    return f"a {COLOURS[colour]} {THINGS[thing]}"
+
+
+def texts(image_id: str) -> list[tuple[str, str, str]]:
+    """(text, its false twin, kind) of two captions."""
+    (first, paint), (second, other) = scene(image_id)[:2]
+    twin = named(first, (paint + 1) % len(COLOURS))
+    return [
+        (f"{named(first, paint)} and {named(second, other)}", f"{twin} and {named(second, other)}", "pair"),
+        (f"there is {named(second, other)}", "", "one"),
+    ]
+
+
+def questions(image_id: str) -> list[tuple[str, list[str], str]]:
+    """(question, answers, kind): a colour, and whether there is a thing."""
+    inside = scene(image_id)
+    thing, colour = inside[0]
+    asked = generator("toy question", image_id).integers(len(THINGS))
+    there = asked in {thing for thing, _ in inside}
+    return [
+        (f"what colour is the {THINGS[thing]}", [COLOURS[colour]], "colour"),
+        (f"is there a {THINGS[asked]}", ["yes" if there else "no"], "exists"),
+    ]
+
+
+def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
+    """The data set, without pictures: regions are all that a model reads."""
+    writer = DataSetWriter(path, "toy", {"command": "toy"}, ["en"])
+    for split, count in splits.items():
+        images = [f"{split}-{i}" for i in range(count)]
+        said = [(f"{i}-t{n}", i, *text) for i in images for n, text in enumerate(texts(i))]
+        ids, owners, true, false, kinds = zip(*said)
+        rows = {"text_id": ids, "image_id": owners, "text": true, "language": ["en"] * len(ids), "kind": kinds}
+        table = pa.table({**rows, "matched": [True] * len(ids), "swapped": false})
+        write_table(writer.shard("texts", split, 0), table)
+        asked = [(f"{i}-q{n}", i, *question) for i in images for n, question in enumerate(questions(i))]
+        ids, owners, questions_, answers, kinds = zip(*asked)
+        rows = {"question_id": ids, "image_id": owners, "question": questions_, "answers": answers, "kind": kinds}
+        writer.write("vqa", split, 0, {**rows, "language": ["en"] * len(ids)})
+    return writer.finish()
+
+
+def make_store(path: Path, splits: dict[str, int] = SPLITS, fingerprint: Fingerprint = PRINT) -> RegionStore:
+    """The regions of all its images."""
+    writer = StoreWriter(path, fingerprint, ("background", *THINGS), COLOURS)
+    writer.write_shard(0, [regions(f"{split}-{i}", scene(f"{split}-{i}")) for split in splits for i in range(splits[split])])
+    return writer.finish()
+
+
+def regions(image_id: str, things: Sequence[tuple[int, int]]) -> ImageRegions:
+    """A region a thing, side by side; what it is and its colour are its features, with a little noise."""
+    random, count = generator("toy regions", image_id), len(things)
+    thing, colour = (np.array(column) for column in zip(*things))
+    left = np.arange(count) * 60.0
+    features = np.hstack([np.eye(len(THINGS))[thing], np.eye(len(COLOURS))[colour]])
+    return ImageRegions(
+        image_id,
+        (256, 192),
+        np.stack([left, np.full(count, 40), left + 50, np.full(count, 90)], 1).astype(np.float32),
+        np.ones(count, np.float32),
+        (features + 0.05 * random.standard_normal(features.shape)).astype(np.float16),
+        np.eye(len(THINGS) + 1)[thing + 1].astype(np.float16),
+        colour.astype(np.int32),
+        np.ones(count, np.float32),
+    )
+
+
+def make_words(data: DataSet) -> Words:
+    """A tokenizer that knows all its words."""
+    texts = [data.table(table, split, [column]) for table, column in (("texts", "text"), ("vqa", "question")) for split in SPLITS]
+    return Words.train([text for table in texts for text in table.column(0).to_pylist()], 200)
+
+
+def save_pretrained(path: Path, page: System, words: Words, store: RegionStore) -> PretrainModel:
+    """A checkpoint as pre-training leaves it, with random weights."""
+    torch.manual_seed(0)
+    model = PretrainModel(page, words.vocab.size, store.feature_dim, store.class_count, len(store.attribute_names))
+    features = Features(store.fingerprint, tuple(store.class_names), tuple(store.attribute_names))
+    save(path, model, words.tokenizer.to_str(), features, {"command": "pretrain"})
+    return model.eval()
