@@ -2,7 +2,7 @@
 
 A model of a million parameters trained by BERT's own recipe stays on a plateau. Norms before the sublayers, weights that
 begin at one over the square root of the width, no dropout, and grounding first (words and regions hidden, matching only
-afterwards) bring it off; what was tried is in docs/decisions/0004-tiny-sizes.md. The published sizes are untouched.
+afterwards) bring it off; what was tried is in docs/decisions/0003-tiny-sizes.md. The published sizes are untouched.
 """
 
 from __future__ import annotations
