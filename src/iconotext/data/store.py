@@ -8,6 +8,7 @@ Anything that reads Arrow reads a store.
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -61,16 +62,25 @@ class RegionStore:
         self.feature_dim = self.fingerprint.feature_dim
         self.class_count = self.fingerprint.classes
         self._shapes = shapes_of(self.fingerprint)
-        self._shards, self.problems = _open_shards(path, about.get("shards"), self._shapes)
+        shards, self.problems = _open_shards(path, about.get("shards"), self._shapes)
         for problem in self.problems:
             warnings.warn(problem, RuntimeWarning, stacklevel=3)
-        self.ids: list[str] = [image_id for shard in self._shards for image_id in shard.ids]
-        rows = [len(shard.ids) for shard in self._shards]
+        self.ids: list[str] = [image_id for shard in shards for image_id in shard.ids]
+        self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
+        kinds = {name: np.dtype(DTYPES[name]) for name in self._shapes}
+        # Wide types first, so that every column of a batch is aligned.
+        order = sorted(kinds, key=lambda name: -kinds[name].itemsize)
+        self._blocks = [
+            (name, kinds[name], self._shapes[name], math.prod(self._shapes[name]) * kinds[name].itemsize)
+            for name in order
+        ]
+        self._region_bytes = sum(size for _, _, _, size in self._blocks)
+        rows = [len(shard.ids) for shard in shards]
         self._shard_of = np.repeat(np.arange(len(rows)), rows)
-        self._starts = _join([shard.starts for shard in self._shards])
-        self.counts: I64 = _join([shard.counts for shard in self._shards])
+        self._starts = _join([shard.starts for shard in shards])
+        self.counts: I64 = _join([shard.counts for shard in shards])
         """Regions of each row, in the order of ``ids``."""
-        self._sizes = np.concatenate([np.zeros((0, 2), np.int32), *(shard.sizes for shard in self._shards)])
+        self._sizes = np.concatenate([np.zeros((0, 2), np.int32), *(shard.sizes for shard in shards)])
         self._row = {image_id: row for row, image_id in enumerate(self.ids)}
         if len(self._row) < len(self.ids):
             raise DataError(f"region store {path} holds an image twice: extract the regions again")
@@ -113,7 +123,7 @@ class RegionStore:
             DataError: the store has no regions of an image.
         """
         try:
-            return np.fromiter((self._row[image_id] for image_id in ids), np.int64, len(ids))
+            return np.array([self._row[image_id] for image_id in ids], np.int64)
         except KeyError as error:
             raise DataError(
                 f"region store {self.path} has no regions of image {error}: run `iconotext extract` again, "
@@ -128,9 +138,9 @@ class RegionStore:
         """
         row = int(self.rows([image_id])[0])
         start, count = int(self._starts[row]), int(self.counts[row])
-        flat = self._shards[self._shard_of[row]].flat
+        shard = self._shard_of[row]
         width, height = self._sizes[row].tolist()
-        views = {name: array[start : start + count] for name, array in flat.items()}
+        views = {name: columns[shard][start : start + count] for name, columns in self._columns.items()}
         return ImageRegions(image_id=image_id, size=(width, height), **views)
 
     def gather(self, ids: Sequence[str]) -> PackedRegions:
@@ -140,20 +150,25 @@ class RegionStore:
             DataError: the store has no regions of an image.
         """
         rows = self.rows(ids)
-        counts = self.counts[rows]
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(counts, out=offsets[1:])
-        shards = [self._shards[shard].flat for shard in self._shard_of[rows].tolist()]
-        starts = self._starts[rows]
-        cuts = list(
-            zip(shards, offsets[:-1].tolist(), offsets[1:].tolist(), starts.tolist(), (starts + counts).tolist())
-        )
-        packed: dict[str, NDArray[Any]] = {}
-        for name, shape in self._shapes.items():
-            out = packed[name] = np.empty((offsets[-1], *shape), DTYPES[name])
-            for flat, begin, end, start, stop in cuts:
-                out[begin:end] = flat[name][start:stop]
-        return PackedRegions(sizes=self._sizes[rows], offsets=offsets, **packed)
+        starts, counts = self._starts[rows], self.counts[rows]
+        shards = self._shard_of[rows].tolist()
+        cuts = list(zip(shards, map(slice, starts.tolist(), (starts + counts).tolist())))
+        packed = self._allocate(int(counts.sum()))
+        for name, columns in self._columns.items():
+            if cuts and packed[name].size:
+                np.concatenate([columns[shard][cut] for shard, cut in cuts], out=packed[name])
+        return PackedRegions(sizes=self._sizes[rows], offsets=np.concatenate([[0], np.cumsum(counts)]), **packed)
+
+    def _allocate(self, regions: int) -> dict[str, NDArray[Any]]:
+        """New columns in one block of memory: one of the allocator's large blocks a batch instead of six."""
+        block = np.empty(regions * self._region_bytes, np.uint8)
+        columns: dict[str, NDArray[Any]] = {}
+        begin = 0
+        for name, kind, shape, size in self._blocks:
+            end = begin + regions * size
+            columns[name] = block[begin:end].view(kind).reshape(regions, *shape)
+            begin = end
+        return columns
 
 
 class StoreWriter:
