@@ -157,7 +157,8 @@ def pool(trunk: Trunk, x: Padded) -> Tensor:
     text = linear(trunk.pooler.text, firsts["text"])
     if not trunk.pooler.product:
         return text.tanh() if trunk.pooler.tanh else text.relu()
-    return text.relu() * linear(trunk.pooler.region, firsts["region"]).relu()
+    region = linear(trunk.pooler.region, firsts["region"]).relu()
+    return text.relu() * torch.where(x.filled["region"].any(1, keepdim=True), region, 1.0)
 
 
 def labels(targets: Targets, offsets: Tensor) -> Tensor:
@@ -183,12 +184,14 @@ def distance(words: Tensor, regions: Tensor, beta: float, iterations: int) -> Te
 
 
 def losses(model: PretrainModel, corrupted: Corrupted) -> dict[str, Tensor]:
-    """The mean loss of every objective, over padded tensors with a label or a mark in every slot."""
+    """The mean loss of every objective that scores something, over padded tensors with a label or a mark in every slot."""
     batch = corrupted.batch
     x = encode(model.trunk, batch)
     text, region = batch.text.offsets, batch.region.offsets
     found: dict[str, Tensor] = {}
     for name, targets in corrupted.targets.items():
+        if not targets.count:
+            continue
         head = model.heads[name]
         if name == "mlm":
             scores = head(x.states["text"].flatten(0, 1))

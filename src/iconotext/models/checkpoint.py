@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -128,7 +129,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
         model = PretrainModel(system, **config["shape"])
     else:
         model = TaskModel(system, task, **config["shape"])
-    fill(model, load_file(path / "model.safetensors"), path)
+    try:
+        state = load_file(path / "model.safetensors")
+    except SafetensorError as error:
+        raise DataError(f"{path / 'model.safetensors'} is damaged ({error}): copy or make the model again.") from error
+    fill(model, state, path)
     about = _read(path / "features.json")
     features = Features(
         Fingerprint(**about["fingerprint"]), tuple(about["class_names"]), tuple(about["attribute_names"])
@@ -140,13 +145,18 @@ def fill(model: nn.Module, state: Mapping[str, torch.Tensor], where: Path) -> No
     """Loads every tensor, and insists that there is one for each.
 
     Raises:
-        DataError: with the tensors that are missing or too many.
+        DataError: with the tensors that are missing, too many or of another shape.
     """
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise DataError(
-            f"{where}: the weights are not those of its config: missing {missing[:5]}, unexpected {unexpected[:5]}."
-        )
+    own = model.state_dict()
+    wrong = {
+        "missing": sorted(own.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - own.keys()),
+        "of another shape": [name for name in own if name in state and own[name].shape != state[name].shape],
+    }
+    if any(wrong.values()):
+        listed = ", ".join(f"{what} {names[:5]}" for what, names in wrong.items() if names)
+        raise DataError(f"{where}: the weights are not those of its config: {listed}.")
+    model.load_state_dict(state)
 
 
 def _read(path: Path) -> Any:

@@ -20,6 +20,7 @@ from iconotext.nn.encoder import Encoder, sublayer_names
 from iconotext.nn.pattern import Geometry
 from iconotext.nn.schedule import BOTH, REGION, TEXT, Attend, FeedForward, co_layer, cross_layer, text_layer, twin_layer
 from iconotext.systems.uniter import UNITER
+from iconotext.systems.vilbert import VILBERT
 
 CLOSE = {"rtol": 0.0, "atol": 2e-5}
 UNEVEN = ((4, 1, 6, 2), (3, 5, 1, 2))
@@ -36,6 +37,7 @@ SYSTEMS = {
     **PAGES,
     **{name: tiny(UNITER, schedule=schedule) for name, schedule in SCHEDULES.items()},
     "uniter, pre": tiny(UNITER, norm="pre"),
+    "vilbert, pre": tiny(VILBERT, norm="pre"),
     "cross, pre": tiny(UNITER, schedule=SCHEDULES["cross"], norm="pre"),
 }
 
@@ -211,6 +213,17 @@ def test_watch_sees_the_streams_after_every_sublayer() -> None:
     encoded = trunk(batch, lambda index, streams: seen.append((index, streams["text"])))
     assert [index for index, _ in seen] == list(range(len(page.schedule)))
     assert torch.equal(seen[-1][1], encoded.text)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@torch.no_grad()
+def test_a_schedule_can_be_run_in_two_parts(name: str) -> None:
+    trunk, batch = trunk_of(SYSTEMS[name]), batch_of(SYSTEMS[name], *UNEVEN)
+    encoder, geometry = trunk.encoder, Geometry(batch)
+    whole = encoder(trunk.embed(batch), geometry)
+    for cut in range(len(SYSTEMS[name].schedule)):
+        parts = encoder(encoder(trunk.embed(batch), geometry, end=cut), geometry, begin=cut)
+        assert all(torch.equal(parts[stream], whole[stream]) for stream in BOTH)
 
 
 @pytest.mark.parametrize("layer", [Attend(text=BOTH, region=BOTH, tied=True), FeedForward(BOTH, tied=True)])

@@ -13,6 +13,7 @@ from iconotext.nn.schedule import (
     Attend,
     FeedForward,
     Schedule,
+    apart,
     co_layer,
     cross_layer,
     joint_layer,
@@ -74,6 +75,19 @@ def test_a_stream_that_only_is_read_is_not_changed() -> None:
 )
 def test_separable(schedule: Schedule, apart: bool) -> None:
     assert separable(schedule) is apart
+
+
+@pytest.mark.parametrize(
+    ("schedule", "before"),
+    [
+        (VILBERT.schedule, 12),
+        (2 * joint_layer(), 0),
+        (2 * twin_layer() + text_layer() + cross_layer(), 6),
+        (text_layer(), 2),
+    ],
+)
+def test_how_far_the_streams_stay_apart(schedule: Schedule, before: int) -> None:
+    assert apart(schedule) == before
 
 
 def calls(schedule: Schedule) -> Iterator[set[str]]:
