@@ -133,10 +133,12 @@ class Micro:
 
     @property
     def rows(self) -> int:
+        """Pictures."""
         return len(self.ids)
 
     @property
     def counts(self) -> dict[str, float]:
+        """What each loss is averaged over."""
         return dict.fromkeys(LOSSES, float(self.rows))
 
     def to(self, device: torch.device) -> Micro:
