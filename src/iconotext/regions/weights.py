@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 
 from iconotext.core.errors import DataError, MissingPiece
 from iconotext.regions.network import Network, NetworkShape
@@ -69,7 +70,7 @@ def save(
     head = {"format": FORMAT, "shape": asdict(network.shape), "classes": classes, "attributes": attributes}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    save_file(tensors, aside)
+    aside.write_bytes(serialise(tensors))
     aside.replace(path)
     note = path.with_suffix(".json")
     aside = note.with_name(f".{note.name}.part")
