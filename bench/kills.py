@@ -29,12 +29,13 @@ STEPS = ["--steps", "60", "--batch", "16", "--precision", "fp32", "--save-every"
 def commands(base: Path, out: Path) -> dict[str, list[str]]:
     """Each command with its output in ``out``; what it reads lies in ``base``."""
     world, store = str(base / "world"), str(base / "extract")
+    trained = ["--data", world, "--store", store, "--out", str(out), *STEPS, "--warmup", "10"]
     return {
         "world": ["world", str(out), "--size", "tiny", "--languages", "en"],
         "ingest": ["ingest", str(base / "folder"), str(out)],
         "extract": ["extract", world, str(out), "--detector", "grid", "--batch", "8"],
-        "pretrain": ["pretrain", "--data", world, "--store", store, "--out", str(out), "--system", "vilbert", *STEPS, "--size", "tiny", "--warmup", "10", "--workers", "1"],
-        "finetune": ["finetune", "vqa", "--data", world, "--store", store, "--out", str(out), *STEPS, "--from", str(base / "pretrain"), "--warmup", "10"],
+        "pretrain": ["pretrain", "--system", "vilbert", "--size", "tiny", "--workers", "1", *trained],
+        "finetune": ["finetune", "vqa", "--from", str(base / "pretrain"), *trained],
     }
 
 

@@ -6,7 +6,7 @@ RUN/measures.json, from which the report is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +96,7 @@ def run(options: MeasureOptions) -> Path:
     english = PairTable(data, options.split, scorer.words, store, language="en")
     claims: list[Claim] = []
     examples: dict[str, Any] = {}
-    parts = (
+    parts: tuple[tuple[str, Callable[[], list[Claim]]], ...] = (
         ("masked objects", lambda: masked(scorer, english, options, "object", examples)),
         ("masked colours", lambda: masked(scorer, english, options, "colour", examples)),
         ("random pairs", lambda: random_pairs(scorer, english, options)),

@@ -46,7 +46,7 @@ def test_a_mismatched_pair_is_nowhere_in_the_data(pairs: PairTable, replace: str
 
 
 def test_swapped_rows_take_the_false_twin_and_keep_the_image(pairs: PairTable) -> None:
-    rows, found = drawn(pairs, 1.0, "text", 1.0)
+    _, found = drawn(pairs, 1.0, "text", 1.0)
     has_twin = pairs.swapped is not None and pairs.swapped.lengths > 0
     assert (found.swapped == has_twin).all()
     assert not found.matched[found.swapped].any()
@@ -60,7 +60,7 @@ def test_swapped_rows_take_the_false_twin_and_keep_the_image(pairs: PairTable) -
 
 
 def test_a_row_is_drawn_alike_in_any_batch(pairs: PairTable) -> None:
-    rows, whole = drawn(pairs, 0.5, "image", 0.3)
+    _, whole = drawn(pairs, 0.5, "image", 0.3)
     some = np.array([7, 3, 20])
     part = pairs.draw(some, Draw(0, 0, some), 0.5, "image", 0.3)
     assert (part.image == whole.image[some]).all()
