@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 CODE := src tests bench
 
-.PHONY: help demo test check format lint types arrows tests bench setup clean
+.PHONY: help demo test check format lint types arrows tests bench kills setup clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -37,7 +37,10 @@ tests: $(READY) ## unit, shape, golden, fixtures, flows
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 bench: $(READY) ## what is measured, against what
-	@for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out bench/kills.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script" || exit 1; done
+
+kills: $(READY) ## kill the long commands at random moments, compare with uninterrupted runs
+	@$(BIN)/python bench/kills.py
 
 setup: $(READY) ## the environment alone
 
