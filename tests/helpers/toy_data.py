@@ -78,7 +78,9 @@ def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
 def make_store(path: Path, splits: dict[str, int] = SPLITS, fingerprint: Fingerprint = PRINT) -> RegionStore:
     """The regions of all its images."""
     writer = StoreWriter(path, fingerprint, ("background", *THINGS), COLOURS)
-    writer.write_shard(0, [regions(f"{split}-{i}", scene(f"{split}-{i}")) for split in splits for i in range(splits[split])])
+    writer.write_shard(
+        0, [regions(f"{split}-{i}", scene(f"{split}-{i}")) for split in splits for i in range(splits[split])]
+    )
     return writer.finish()
 
 
@@ -102,7 +104,11 @@ def regions(image_id: str, things: Sequence[tuple[int, int]]) -> ImageRegions:
 
 def make_words(data: DataSet) -> Words:
     """A tokenizer that knows all its words."""
-    texts = [data.table(table, split, [column]) for table, column in (("texts", "text"), ("vqa", "question")) for split in SPLITS]
+    texts = [
+        data.table(table, split, [column])
+        for table, column in (("texts", "text"), ("vqa", "question"))
+        for split in SPLITS
+    ]
     return Words.train([text for table in texts for text in table.column(0).to_pylist()], 200)
 
 

@@ -109,7 +109,6 @@ class Examples(Protocol):
         ...
 
 
-@torch.no_grad()
 def predict(
     model: TaskModel, examples: Examples, rows: Rows, seats: Seating, precision: Precision, chunk: int = 256
 ) -> Iterator[tuple[Rows, Float[Tensor, "B A"]]]:
@@ -123,6 +122,6 @@ def predict(
     for begin in range(0, len(order), chunk):
         chosen = order[begin : begin + chunk]
         micro = examples.batch(chosen, Draw(0, 0, chosen), seats).to(device)
-        with autocast(precision, device):
+        with torch.no_grad(), autocast(precision, device):
             scores = model(micro.batch)
         yield chosen, scores.float().cpu()

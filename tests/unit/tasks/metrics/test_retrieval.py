@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iconotext.tasks.metrics.retrieval import image_to_text, median_rank, recall, text_to_image
@@ -34,6 +34,7 @@ def test_constant_scores_stand_in_the_middle() -> None:
     assert recall(text_to_image(scores, OWNER, "lost"), 2).mean() == 0
 
 
+@settings(max_examples=20)
 @given(searches(), st.integers(0, 100))
 def test_expected_ranks_are_the_mean_over_all_orders(search: tuple[np.ndarray, np.ndarray], seed: int) -> None:
     scores, owner = search
