@@ -163,7 +163,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "List the systems, or say in words what the page of one says.",
             recipe="systems",
             options="SystemsOptions",
-            examples=("iconotext systems", "iconotext systems vilbert"),
+            examples=("iconotext systems", "iconotext systems vilbert --size tiny"),
         ),
     ),
 }

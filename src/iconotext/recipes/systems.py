@@ -42,13 +42,15 @@ class SystemsOptions:
 
     name: Positional[Annotated[str, arg(metavar="NAME")]] = ""
     """A system's name; all of them when it is left out."""
+    size: str = "base"
+    """A size of the system's page."""
 
 
 def run(options: SystemsOptions) -> None:
     """Print the list or the page.
 
     Raises:
-        ConfigError: for a name that is not in the table.
+        ConfigError: for a name that is not in the table, or a size that is not on the page.
     """
     console = Console(highlight=False)
     if not options.name:
@@ -60,7 +62,7 @@ def run(options: SystemsOptions) -> None:
     if options.name not in SYSTEMS:
         raise ConfigError(f"There is no system {options.name!r}; there are: {', '.join(SYSTEMS)}.")
     grid = Table.grid(padding=(0, 2))
-    for name, text in lines(SYSTEMS[options.name]):
+    for name, text in lines(SYSTEMS[options.name].at(options.size)):
         grid.add_row(f"[bold]{name}[/bold]", text)
     console.print(grid)
 
