@@ -26,7 +26,12 @@ COMMANDS = {command.words: command for group in GROUPS.values() for command in g
 
 
 def main() -> None:
-    """The entry point: runs the command line and exits with its status."""
+    """The entry point: runs the command line and exits with its status.
+
+    Threads of a matrix product sleep while they wait. Spinning, which is OpenMP's way unless told otherwise before torch is
+    imported, made training thirty times slower as soon as another program used one of two cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(call(sys.argv[1:]))
 
 
