@@ -37,7 +37,7 @@ from iconotext.train.config import TrainConfig
 from iconotext.train.log import read
 from iconotext.train.loop import train
 
-LOSSES = {"objectness": 1.0, "proposal_box": 1.0, "class": 1.0, "attribute": 0.5, "box": 1.0}
+LOSSES = {"objectness": 1.0, "proposal_box": 1.0, "class": 1.0, "attribute": 1.5, "box": 1.0}
 """The losses and their weights."""
 SAVE_EVERY = 250
 
@@ -249,7 +249,7 @@ def evaluate(options: EvaluateDetector) -> dict[str, float]:
 
 
 def measure(detector: Detector, names: Names, examples: Examples, ids: Sequence[str]) -> dict[str, float]:
-    """mAP and recall at IoU 0.5, the share of right colours among the objects that were found, pictures a second.
+    """mAP and recall at IoU 0.5, the share of right colours among the found objects that have one, pictures a second.
 
     Classes are compared by name, so that a detector may know more of them than the data set has.
     """
@@ -270,7 +270,8 @@ def measure(detector: Detector, names: Names, examples: Examples, ids: Sequence[
         guesses.append(regions.attributes)
         truths.append(colour_of[colours])
     precision = mean_average_precision(found, objects)
-    right = [g[o >= 0] == t[o[o >= 0]] for g, t, o in zip(guesses, truths, precision.owners)]
+    pairs = [(g[o >= 0], t[o[o >= 0]]) for g, t, o in zip(guesses, truths, precision.owners)]
+    right = [guess[truth >= 0] == truth[truth >= 0] for guess, truth in pairs]
     return {
         "map50": precision.mean,
         "recall50": precision.recall,

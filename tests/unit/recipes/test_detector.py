@@ -129,8 +129,8 @@ def test_an_oracle_measures_as_one(tmp_path: Path) -> None:
     examples = Examples.of(make_data(tmp_path / "data"), "test")
     figures = measure(Oracle(), Names(CLASSES, COLOURS), examples, examples.ids)  # type: ignore[arg-type]
     assert (figures["map50"], figures["recall50"], figures["colour"], figures["pictures"]) == (1, 1, 1, 5)
-    wrong = measure(Oracle(attributes=(0, -1)), Names(CLASSES, COLOURS), examples, examples.ids)  # type: ignore[arg-type]
-    assert (wrong["map50"], wrong["colour"]) == (1, 0.5)
+    wrong = measure(Oracle(attributes=(0, 1)), Names(CLASSES, COLOURS), examples, examples.ids)  # type: ignore[arg-type]
+    assert (wrong["map50"], wrong["colour"]) == (1, 0)
 
 
 def test_what_cannot_be_trained_on(tmp_path: Path) -> None:
