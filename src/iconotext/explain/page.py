@@ -1,0 +1,68 @@
+"""The frame of a report: one HTML file that needs nothing else, for a screen of any width, light or dark, and for paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import iconotext
+from iconotext.explain.html import Html, el, join
+
+COMMANDS = {
+    "measures": "iconotext measure",
+    "evaluation": "iconotext finetune, then iconotext evaluate",
+    "questions": "iconotext finetune vqa, then iconotext evaluate",
+    "log": "iconotext pretrain",
+    "settings": "iconotext pretrain",
+}
+"""Which command makes what a report shows."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a title, one sentence that says what one sees, and what there is to see."""
+
+    ident: str
+    title: str
+    lead: str
+    body: tuple[Html, ...]
+    missing: str = ""
+    """What made it empty, as a key of ``COMMANDS``; the section then only names the command."""
+
+
+def document(title: str, header: Html, sections: Sequence[Section]) -> str:
+    """The whole page."""
+    links = [el("a", section.title, href=f"#{section.ident}") for section in sections if not section.missing]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        el("style", Html(files("iconotext.explain").joinpath("report.css").read_text("utf-8"))),
+    )
+    foot = el(
+        "footer", f"Written by iconotext {iconotext.__version__}. The figures are beside this page in report.json."
+    )
+    nav = el("nav", links, aria_label="Sections") if len(links) > 1 else None
+    body = el("body", el("main", header, nav, [_section(section) for section in sections], foot))
+    return "<!doctype html>\n" + el("html", head, "\n", body, lang="en") + "\n"
+
+
+def _section(section: Section) -> Html:
+    if section.missing:
+        line = el("p", "Not measured here. ", command(section.missing), " makes it.", class_="missing")
+        return el("section", el("h2", section.title), line, id=section.ident)
+    return el("section", el("h2", section.title), el("p", section.lead, class_="lead"), section.body, id=section.ident)
+
+
+def command(key: str) -> Html:
+    """The command that makes something."""
+    parts = COMMANDS[key].split(", then ")
+    return join([el("code", parts[0]), *([", then ", el("code", parts[1])] if len(parts) > 1 else [])])
+
+
+def wide(*children: object, class_: str = "") -> Html:
+    """Something that may be wider than the text."""
+    return el("div", *children, class_=f"wide {class_}".strip())
