@@ -30,10 +30,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """From data to places in the drawing."""
+    """From data to places in the drawing; ``marks`` are the numbers at the vertical axis, from its one end to the other."""
 
     x: tuple[float, float]
-    y: tuple[float, float]
+    marks: list[float]
 
     def across(self, value: float) -> float:
         """The place on the horizontal axis."""
@@ -41,8 +41,9 @@ class Axes:
 
     def up(self, value: float) -> float:
         """The place on the vertical axis."""
-        inside = min(max(value, self.y[0]), self.y[1])
-        return round(HEIGHT - BOTTOM - (inside - self.y[0]) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM), 1)
+        low, high = self.marks[0], self.marks[-1]
+        inside = min(max(value, low), high)
+        return round(HEIGHT - BOTTOM - (inside - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
 
 def panel(
@@ -104,8 +105,8 @@ def _axes(drawn: Sequence[Series], last_x: float, zero: bool) -> Axes:
     ys = np.array([y for one in drawn for y in one.y] or [0.0, 1.0])
     low, high = float(ys.min()), float(np.quantile(ys, 0.995)) if len(ys) > 20 else float(ys.max())
     low = 0.0 if zero or 0 < low < 0.3 * high else low
-    steps = ticks(low, high if high > low else low + (abs(low) or 1.0))
-    return Axes((0.0, max(*xs, last_x, 1.0)), (steps[0], steps[-1]))
+    marks = ticks(low, high if high > low else low + (abs(low) or 1.0))
+    return Axes((0.0, max(*xs, last_x, 1.0)), marks)
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
@@ -119,7 +120,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 def _grid(axes: Axes) -> Html:
     parts = []
-    for value in ticks(*axes.y):
+    for value in axes.marks:
         y = axes.up(value)
         parts.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(el("text", tick(value), x=LEFT - 6, y=round(y + 4, 1), text_anchor="end"))

@@ -14,14 +14,13 @@ from iconotext.data.records import DataSet
 from iconotext.explain.claims import Claim, claims_of, verdict
 from iconotext.explain.html import Html, el, join, words
 from iconotext.explain.numbers import duration, millions, plural
-from iconotext.explain.page import command
 from iconotext.explain.runs import Run
 from iconotext.explain.tasks import groups, task_name
 
 
 def title(runs: Sequence[Run], data: DataSet | None) -> str:
     """The page's title."""
-    trained = list(dict.fromkeys(run.title for run in runs if run.pretraining))
+    trained = list(dict.fromkeys(run.title for run in runs if run.pretraining and run.title != run.name))
     if not trained:
         return f"The run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs"
     return f"{' and '.join(trained)}, pre-trained" + (f" on {data.info['name']}" if data is not None else "")
@@ -66,26 +65,26 @@ def _processor() -> str:
 
 def _learnt(run: Run, data: DataSet | None, several: bool) -> str:
     """What a pre-training run read, and how far it came."""
-    texts = run.about.get("texts")
-    pictures = (
-        data.info["splits"].get(str(run.options.get("split", "train")), {}).get("images") if data is not None else None
-    )
+    texts, splits = run.about.get("texts"), data.info["splits"] if data is not None else {}
+    pictures = splits.get(str(run.options.get("split", "train")), {}).get("images")
     read = f"read {texts:,} texts" if isinstance(texts, int) else "read texts"
-    read += (
-        f" beside the regions of {plural(pictures, 'picture')}" if pictures else " beside the regions of their pictures"
-    )
+    read += f" beside the regions of {plural(pictures, 'picture')}" if pictures else " beside regions of pictures"
     size = f", with {millions(run.parameters)} parameters," if run.parameters else ""
-    planned: Any = (run.about.get("train") or {}).get("steps")
+    who = f"{run.title} ({run.name})" if several and run.title != run.name else run.title
+    return f"{who}{size} {read}{_progress(run)}."
+
+
+def _progress(run: Run) -> str:
+    """How many steps in how long; a run that has not ended says so."""
     if not run.steps:
-        return f"{run.title}{size} {read}."
-    time = f" in {duration(run.seconds)}" if run.seconds else ""
-    done = (
-        f"{run.last_step:,} of {planned:,} steps"
-        if planned and planned > run.last_step
-        else plural(run.last_step, "step")
-    )
-    who = f"{run.title} ({run.name})" if several else run.title
-    return f"{who}{size} {read}: {done}{time}."
+        return ""
+    planned: Any = (run.about.get("train") or {}).get("steps")
+    done = plural(run.last_step, "step")
+    if planned and planned > run.last_step:
+        done = f"{run.last_step:,} of {planned:,} steps"
+    elif not run.about:
+        done += " so far"
+    return f": {done}" + (f" in {duration(run.seconds)}" if run.seconds else "")
 
 
 def _tuned(runs: Sequence[Run]) -> str:
@@ -97,9 +96,9 @@ def _tuned(runs: Sequence[Run]) -> str:
     return f"Fine-tuned for {' and for '.join(names)}{time}."
 
 
-def _verdict(claims: Sequence[Claim]) -> Html:
+def _verdict(claims: Sequence[Claim]) -> Html | None:
     if not claims:
-        return el("p", "No claims were measured here. ", command("measures"), " makes them.", class_="missing")
+        return None
     met, judged = verdict(claims)
     marks = [
         el("li", "✓" if claim.met else "✗", class_="yes" if claim.met else "no", title=claim.name)

@@ -28,12 +28,13 @@ class Section:
     lead: str
     body: tuple[Html, ...]
     missing: str = ""
-    """What made it empty, as a key of ``COMMANDS``; the section then only names the command."""
+    """What made it empty, as a key of ``COMMANDS``; the page then leaves it out and names the command at its end."""
 
 
 def document(title: str, header: Html, sections: Sequence[Section]) -> str:
     """The whole page."""
-    links = [el("a", section.title, href=f"#{section.ident}") for section in sections if not section.missing]
+    there = [section for section in sections if not section.missing]
+    links = [el("a", section.title, href=f"#{section.ident}") for section in there]
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -42,19 +43,30 @@ def document(title: str, header: Html, sections: Sequence[Section]) -> str:
         el("title", title),
         el("style", Html(files("iconotext.explain").joinpath("report.css").read_text("utf-8"))),
     )
-    foot = el(
-        "footer", f"Written by iconotext {iconotext.__version__}. The figures are beside this page in report.json."
-    )
+    made = f"Written by iconotext {iconotext.__version__}. The figures are beside this page in report.json."
+    foot = el("footer", el("p", made))
     nav = el("nav", links, aria_label="Sections") if len(links) > 1 else None
-    body = el("body", el("main", header, nav, [_section(section) for section in sections], foot))
+    body = el("body", el("main", header, nav, [_section(section) for section in there], _missing(sections), foot))
     return "<!doctype html>\n" + el("html", head, "\n", body, lang="en") + "\n"
 
 
 def _section(section: Section) -> Html:
-    if section.missing:
-        line = el("p", "Not measured here. ", command(section.missing), " makes it.", class_="missing")
-        return el("section", el("h2", section.title), line, id=section.ident)
     return el("section", el("h2", section.title), el("p", section.lead, class_="lead"), section.body, id=section.ident)
+
+
+def _missing(sections: Sequence[Section]) -> Html | None:
+    """What is left out, a line for each command that makes some of it."""
+    titles: dict[str, list[str]] = {}
+    for section in sections:
+        if section.missing:
+            titles.setdefault(section.missing, []).append(section.title)
+    if not titles:
+        return None
+    lines = [el("li", "; ".join(found), ": ", command(key)) for key, found in titles.items()]
+    lead = el(
+        "p", "These parts were left out, since nothing was found for them. Each is made by the command beside it."
+    )
+    return el("section", el("h2", "Not made yet"), lead, el("ul", lines, class_="missing"), id="missing")
 
 
 def command(key: str) -> Html:

@@ -44,6 +44,15 @@ def test_every_point_lies_inside_the_panel(values: list[float]) -> None:
         assert (points[:, 1] <= HEIGHT).all()
 
 
+def test_numbers_at_the_axis_stand_at_even_distances() -> None:
+    drawn = panel("loss", [Series("", [0.0, 10.0, 20.0], [4.5, 3.0, 1.9])])
+    left = re.findall(r'<text x="34" y="([\d.]+)" text-anchor="end">([^<]+)</text>', drawn)
+    places, values = zip(*[(float(place), float(value)) for place, value in left])
+    assert len(places) > 2
+    assert np.ptp(np.diff(places)) < 0.2
+    assert np.ptp(np.diff(values)) < 1e-9
+
+
 def test_several_curves_have_a_legend_and_differ_by_more_than_colour() -> None:
     drawn = panel("vqa", [Series("with <b>", [1.0, 2.0], [3.0, 4.0]), Series("without", [1.0, 2.0], [5.0, 6.0])])
     assert "with &lt;b&gt;" in drawn

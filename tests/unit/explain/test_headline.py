@@ -6,7 +6,7 @@ from pathlib import Path
 from iconotext.data.records import DataSet
 from iconotext.explain.headline import header, machine, title
 from iconotext.explain.numbers import THIN
-from iconotext.explain.runs import find
+from iconotext.explain.runs import Run, find
 
 
 def test_what_was_trained_on_what_in_how_long(folder: Path, data: DataSet) -> None:
@@ -35,4 +35,11 @@ def test_a_run_that_is_not_finished_says_so(folder: Path) -> None:
 def test_a_run_of_its_own(folder: Path) -> None:
     runs = find(folder / "vqa")
     assert title(runs, None) == "The run vqa"
-    assert "iconotext measure" in header(runs, None)
+    assert "claims met" not in header(runs, None)
+
+
+def test_a_run_that_is_nothing_but_a_log(folder: Path) -> None:
+    (run,) = find(folder / "pretrain")
+    bare = Run("x", run.path, run.lines[:10])
+    assert title([bare], None) == "The run x"
+    assert "x read texts beside regions of pictures: 90 steps so far" in header([bare], None)
