@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from iconotext.core.errors import DataError
 from iconotext.regions.detections import Detections, Picture
-from iconotext.regions.reader import HEAD_LAYER, Labelled, Reader, View
+from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader, View
 
 
 class BoxesDetector:
@@ -26,8 +26,8 @@ class BoxesDetector:
         weights = reader.weights
         self.class_names = ("background", *weights.classes)
         self.attribute_names = weights.attributes
-        shape = weights.network.shape
-        self.fingerprint = reader.fingerprint("boxes", HEAD_LAYER, "given, in their order", shape.feature, labels=True)
+        width = weights.network.shape.feature + SURROUNDINGS
+        self.fingerprint = reader.fingerprint("boxes", HEAD_LAYER, "given, in their order", width, labels=True)
         self._reader = reader
 
     @torch.inference_mode()
@@ -46,9 +46,9 @@ class BoxesDetector:
         rois = pad(torch.from_numpy(scaled), (1, 0)) + pad(picture[:, None], (0, 4))
         found = Labelled.of(self._reader.weights.network.head(view.maps.joint, rois.to(view.pixels.device)))
         start = 0
-        for mine in boxes:
+        for mine, fitted in zip(boxes, view.pictures):
             rows = slice(start, start + len(mine))
-            yield found.detections(rows, mine, found.score[rows])
+            yield found.detections(rows, mine, found.score[rows], fitted)
             start += len(mine)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.network import refine
-from iconotext.regions.reader import HEAD_LAYER, Labelled, Reader, View
+from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader, View
 from iconotext.regions.select import Selection, confidences, select
 
 
@@ -25,8 +25,8 @@ class WorldDetector:
         weights = reader.weights
         self.class_names = ("background", *weights.classes)
         self.attribute_names = weights.attributes
-        shape = weights.network.shape
-        self.fingerprint = reader.fingerprint("world", HEAD_LAYER, str(selection), shape.feature, labels=True)
+        width = weights.network.shape.feature + SURROUNDINGS
+        self.fingerprint = reader.fingerprint("world", HEAD_LAYER, str(selection), width, labels=True)
         self._reader, self._selection = reader, selection
 
     @torch.inference_mode()
@@ -44,4 +44,6 @@ class WorldDetector:
         for index, picture in enumerate(view.pictures):
             chosen = order[index, : counts[index]]
             rows = index * boxes.shape[1] + chosen
-            yield found.detections(rows, boxes[index, chosen].cpu().numpy() / picture.scale, confidence[index, chosen])
+            yield found.detections(
+                rows, boxes[index, chosen].cpu().numpy() / picture.scale, confidence[index, chosen], picture
+            )

@@ -10,7 +10,7 @@ from iconotext.core.errors import ConfigError, DataError, FingerprintError
 from iconotext.regions import DETECTORS, Detections, DetectorOptions, Selection, fit, open_detector, open_like
 from iconotext.regions.given import BoxesDetector
 from iconotext.regions.grid import GridDetector
-from iconotext.regions.reader import Reader
+from iconotext.regions.reader import SURROUNDINGS, Reader, surroundings
 from iconotext.regions.world import WorldDetector
 
 
@@ -71,7 +71,7 @@ def test_given_boxes_keep_their_order(reader: Reader, pictures: list[np.ndarray]
     assert np.array_equal(found.boxes, boxes)
     assert np.allclose(found.features[::-1], turned.features, atol=1e-6)
     none = detector.detect([fit(pictures[0], boxes[:0]), fit(pictures[1], boxes[:0])])
-    assert [regions.features.shape for regions in none] == [(0, 12), (0, 12)]
+    assert [regions.features.shape for regions in none] == [(0, 12 + SURROUNDINGS)] * 2
     with pytest.raises(DataError, match="needs the boxes"):
         detector.detect([pictures[0]])
 
@@ -128,3 +128,14 @@ def test_fingerprints_tell_detectors_apart(reader: Reader) -> None:
 def test_unknown_names(weights_file: Path) -> None:
     with pytest.raises(ConfigError, match="world, grid, boxes"):
         open_detector("faster", DetectorOptions(weights=weights_file))
+
+
+def test_the_surroundings_tell_the_ground_and_not_one_thing() -> None:
+    ground = np.full((192, 256, 3), (40, 160, 60), np.uint8)
+    with_thing = ground.copy()
+    with_thing[50:120, 60:140] = (220, 30, 30)
+    assert np.array_equal(surroundings(fit(ground)), surroundings(fit(with_thing)))
+    other = np.full((192, 256, 3), (60, 90, 200), np.uint8)
+    assert np.abs(surroundings(fit(ground)) - surroundings(fit(other))).max() > 1
+    tall = np.full((400, 20, 3), (40, 160, 60), np.uint8)
+    assert np.array_equal(surroundings(fit(ground)), surroundings(fit(tall)))
