@@ -28,6 +28,9 @@ __all__ = ["ImageRegions", "PackedRegions", "RegionStore", "StoreWriter"]
 
 FORMAT = "iconotext-regions/1"
 _SHARDS = "regions-*.arrow"
+_WIDE_FIRST = sorted(
+    DTYPES, key=lambda name: -np.dtype(DTYPES[name]).itemsize
+)  # So every column of a batch is aligned.
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,13 @@ class RegionStore:
         self.feature_dim = self.fingerprint.feature_dim
         self.class_count = self.fingerprint.classes
         self._shapes = shapes_of(self.fingerprint)
+        self._bytes = {name: math.prod(shape) * np.dtype(DTYPES[name]).itemsize for name, shape in self._shapes.items()}
+        self._region_bytes = sum(self._bytes.values())
         shards, self.problems = _open_shards(path, about.get("shards"), self._shapes)
         for problem in self.problems:
             warnings.warn(problem, RuntimeWarning, stacklevel=3)
         self.ids: list[str] = [image_id for shard in shards for image_id in shard.ids]
         self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
-        kinds = {name: np.dtype(DTYPES[name]) for name in self._shapes}
-        # Wide types first, so that every column of a batch is aligned.
-        order = sorted(kinds, key=lambda name: -kinds[name].itemsize)
-        self._blocks = [
-            (name, kinds[name], self._shapes[name], math.prod(self._shapes[name]) * kinds[name].itemsize)
-            for name in order
-        ]
-        self._region_bytes = sum(size for _, _, _, size in self._blocks)
         rows = [len(shard.ids) for shard in shards]
         self._shard_of = np.repeat(np.arange(len(rows)), rows)
         self._starts = _join([shard.starts for shard in shards])
@@ -164,9 +161,9 @@ class RegionStore:
         block = np.empty(regions * self._region_bytes, np.uint8)
         columns: dict[str, NDArray[Any]] = {}
         begin = 0
-        for name, kind, shape, size in self._blocks:
-            end = begin + regions * size
-            columns[name] = block[begin:end].view(kind).reshape(regions, *shape)
+        for name in _WIDE_FIRST:
+            end = begin + regions * self._bytes[name]
+            columns[name] = block[begin:end].view(DTYPES[name]).reshape(regions, *self._shapes[name])
             begin = end
         return columns
 

@@ -12,17 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 from tyro.conf import Positional
 
 import iconotext
@@ -30,6 +19,7 @@ from iconotext.core.errors import ConfigError, DataError
 from iconotext.data.ingest import REASONS, SPLITS, Journal, Rules, discard, journals, write_shards
 from iconotext.data.records import DataSet, DataSetWriter, write_bytes, write_json
 from iconotext.data.sources import Columns, Item, read_source
+from iconotext.recipes.bars import bar
 
 
 class SkippedItems(DataError):
@@ -94,7 +84,7 @@ def run(options: IngestOptions) -> DataSet:
     items = read_source(options.source, options.table, _columns(options), options.encoding)
     writer = DataSetWriter(options.out, options.source.resolve().name, _made_by(options, items), [])
     if not writer.finished:
-        _write_with_bar(writer, items, options, console)
+        _write_with_bar(writer, items, options)
         report = _report(journals(writer), len(items))
         write_json(options.out / "report.json", report)
         write_bytes(options.out / "report.txt", _as_text(report).encode())
@@ -186,26 +176,9 @@ def _as_text(report: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-class _Rate(ProgressColumn):
-    """Pictures a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f}/s" if speed else "")
-
-
-def _write_with_bar(writer: DataSetWriter, items: Sequence[Item], options: IngestOptions, console: Console) -> None:
-    columns = (
-        TextColumn("pictures"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
+def _write_with_bar(writer: DataSetWriter, items: Sequence[Item], options: IngestOptions) -> None:
     workers = options.workers or len(os.sched_getaffinity(0))
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=len(items))
+    with bar("pictures") as progress:
+        task = progress.add_task("ingest", total=len(items))
         for count in write_shards(writer, items, _rules(options), workers):
-            progress.advance(bar, count)
+            progress.advance(task, count)
