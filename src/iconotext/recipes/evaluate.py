@@ -130,7 +130,7 @@ def answered(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
     for name, answers in said.items():
         known = ~np.isnan(answers.right)
         figures.append(measured(name, answers.right, images, known, options.seed))
-        for kind in named(kinds):
+        for kind in named(kinds.tolist()):
             found = measured(name, answers.right, images, known & (kinds == kind), options.seed)
             by_kind.append(of_kind(found, kind, kind + name.removeprefix(SEEN)))
     columns = {
@@ -198,7 +198,7 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
     for k in DEPTHS:
         hits, name = recall(forward, k), f"text to image R@{k}"
         figures.append(measured(name, hits, owner, every, options.seed))
-        for kind in named(kinds):
+        for kind in named(kinds.tolist()):
             found = measured(name, hits, owner, kinds == kind, options.seed)
             by_kind.append(of_kind(found, kind, f"{kind}: {name}"))
     figures += [figure(f"image to text R@{k}", recall(backward, k)) for k in DEPTHS]
@@ -270,9 +270,9 @@ def of_kind(found: Figure, kind: str, name: str) -> dict[str, Any]:
     return {**asdict(found), "name": name, "kind": kind, "figure": found.name}
 
 
-def named(kinds: NDArray[np.str_]) -> list[str]:
+def named(kinds: Sequence[str]) -> list[str]:
     """The kinds there are, in order of their names; examples without one have no kind of their own."""
-    return sorted(set(kinds.tolist()) - {""})
+    return sorted(set(kinds) - {""})
 
 
 def show(options: EvaluateOptions, result: Result) -> None:

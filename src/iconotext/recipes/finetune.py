@@ -57,11 +57,11 @@ class FinetuneOptions:
     accumulate: int = 1
     """Micro-batches of one update; more of them need less memory."""
     learning_rate: float | None = None
-    """Peak of the learning rate, exactly; None takes that of the system's pre-training, as do the next two."""
+    """Peak of the learning rate, exactly; None takes that of the system's pre-training."""
     warmup: int | None = None
     """Updates until the peak; None takes a tenth of the steps."""
     schedule: Literal["linear", "cosine", "constant"] | None = None
-    """What follows the warm-up."""
+    """What follows the warm-up; None takes that of the system's pre-training."""
     head_rate: float = 1.0
     """Factor of the learning rate for the task's new head (UNITER takes 10 for questions)."""
     split: str = "train"
