@@ -24,7 +24,9 @@ COLOURS = ("red", "green", "blue")
 
 def write_data(folder: Path, pictures: int = 8) -> DataSet:
     """Plain pictures with two boxes each."""
-    writer = DataSetWriter(folder, "Boxes & <pictures>", {"command": "test"}, ["en"])
+    writer = DataSetWriter(
+        folder, "Boxes & <pictures>", {"command": "test", "licence": "CC BY-SA 4.0, https://example.org"}, ["en"]
+    )
     ids = [f"p{i}" for i in range(pictures)]
     images = [{"bytes": _picture(i), "path": f"{name}.png"} for i, name in enumerate(ids)]
     sides = {"width": [128] * pictures, "height": [96] * pictures}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from iconotext.explain.figures import Series, panel
 from iconotext.explain.html import Html, el, words
-from iconotext.explain.numbers import duration, number, plural
+from iconotext.explain.numbers import THIN, duration, number, plural, share
 from iconotext.explain.page import Section, wide
 from iconotext.explain.runs import Run
 from iconotext.explain.tasks import groups, named, task_name
@@ -53,7 +53,8 @@ def _folder(name: str, obvious: str) -> Html | None:
 
 def _pretraining(run: Run) -> Html:
     end = float(run.last_step)
-    panels = [_loss(name, [run], end) for name in run.objectives]
+    order = [*OBJECTIVES, *run.objectives]
+    panels = [_loss(name, [run], end) for name in sorted(run.objectives, key=order.index)]
     panels.append(_rate([run], end))
     panels.append(panel("speed", [Series("", *run.curve("rows_per_second"))], "pairs a second", end, zero=True))
     return wide(panels, _skipped([run]), class_="panels")
@@ -105,8 +106,8 @@ def _speeds(runs: Sequence[Run]) -> Html:
             duration(run.seconds),
             number(round(middle(run, "rows_per_second"))),
             number(round(middle(run, "tokens_per_second"))) if run.curve("tokens_per_second")[1] else "–",
-            f"{memory / 1024:.1f} GB" if memory >= 1024 else f"{memory:.0f} MB",
-            f"{100 * waiting:.0f} %",
+            f"{memory / 1024:.1f}{THIN}GB",
+            share(waiting, 0),
         )
         cells = [el("td", text, data_label=head) for head, text in zip(heads[1:], texts)]
         rows.append(el("tr", el("th", words(run.name), scope="row"), cells))

@@ -23,7 +23,12 @@ def masked_words(examples: Sequence[Example], pictures: Pictures) -> Section:
         el(
             "article",
             pictures.show(str(example["image_id"]), 320),
-            el("p", sentence(str(example["text"])), class_="sentence"),
+            el(
+                "p",
+                sentence(str(example["text"])),
+                el("span", " hidden: ", words(str(example["word"])), class_="soft truth"),
+                class_="sentence",
+            ),
             el("div", el("h4", "with the picture"), _bars(example, "with"), class_="guess"),
             el("div", el("h4", "without"), _bars(example, "without"), class_="guess pale"),
             class_="masked",

@@ -36,8 +36,8 @@ def number(value: float | int) -> str:
 
 def tick(value: float | int) -> str:
     """A number at an axis: 1,200 is 1.2k, 0.00005 is 5e-5."""
-    if value == 0:
-        return "0"
+    if value <= 0:
+        return f"\N{MINUS SIGN}{tick(-value)}" if value else "0"
     if abs(value) >= 1000:
         return f"{value / 1000:g}k"
     if abs(value) < 0.001:

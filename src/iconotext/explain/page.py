@@ -31,8 +31,8 @@ class Section:
     """What made it empty, as a key of ``COMMANDS``; the page then leaves it out and names the command at its end."""
 
 
-def document(title: str, header: Html, sections: Sequence[Section]) -> str:
-    """The whole page."""
+def document(title: str, header: Html, sections: Sequence[Section], licence: str = "") -> str:
+    """The whole page; ``licence`` is that of the pictures."""
     there = [section for section in sections if not section.missing]
     links = [el("a", section.title, href=f"#{section.ident}") for section in there]
     head = el(
@@ -44,7 +44,7 @@ def document(title: str, header: Html, sections: Sequence[Section]) -> str:
         el("style", Html(files("iconotext.explain").joinpath("report.css").read_text("utf-8"))),
     )
     made = f"Written by iconotext {iconotext.__version__}. The figures are beside this page in report.json."
-    foot = el("footer", el("p", made))
+    foot = el("footer", el("p", made), el("p", f"Pictures: {licence}.") if licence else None)
     nav = el("nav", links, aria_label="Sections") if len(links) > 1 else None
     body = el("body", el("main", header, nav, [_section(section) for section in there], _missing(sections), foot))
     return "<!doctype html>\n" + el("html", head, "\n", body, lang="en") + "\n"

@@ -33,7 +33,10 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds).replace(THIN, " ").replace("\N{NO-BREAK SPACE}", " ") == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "0"), (1500, "1.5k"), (5e-5, "5e-5"), (0.25, "0.25"), (12000, "12k")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1500, "1.5k"), (5e-5, "5e-5"), (0.25, "0.25"), (-0.01, "\N{MINUS SIGN}0.01"), (12000, "12k")],
+)
 def test_tick(value: float, text: str) -> None:
     assert tick(value) == text
 
