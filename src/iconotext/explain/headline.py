@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import torch
-
+from iconotext.core.machine import machine
 from iconotext.data.records import DataSet
 from iconotext.explain.claims import Claim, claims_of, verdict
 from iconotext.explain.html import Html, el, join, words
@@ -43,24 +39,6 @@ def header(runs: Sequence[Run], data: DataSet | None) -> Html:
         el("p", words(" ".join([*sentences, where])), class_="story"),
         _verdict(judged),
     )
-
-
-def machine() -> str:
-    """This machine in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parts = [f"{plural(cores, 'core')} of {_processor()}"]
-    if torch.cuda.is_available():
-        parts.insert(0, torch.cuda.get_device_name(0))
-    return " with ".join(parts)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine() or "an unknown processor"
 
 
 def _learnt(run: Run, data: DataSet | None, several: bool) -> str:

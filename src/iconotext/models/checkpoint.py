@@ -10,10 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from torch import nn
 from iconotext.core.config import from_data, to_data, write_json
 from iconotext.core.errors import DataError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
+from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken, Product
 from iconotext.models.pretrain import PretrainModel
@@ -77,11 +76,6 @@ class Saved:
         return self.path / "tokenizer.json"
 
 
-def versions() -> dict[str, str]:
-    """What the run was made with."""
-    return {"iconotext": version("iconotext"), "torch": torch.__version__, "python": platform.python_version()}
-
-
 def save(
     path: Path, model: PretrainModel | TaskModel, tokenizer: str, features: Features, run: Mapping[str, Any]
 ) -> None:
@@ -104,7 +98,7 @@ def save(
     aside.write_text(tokenizer, encoding="utf-8")
     os.replace(aside, path / "tokenizer.json")
     write_json(path / "features.json", dataclasses.asdict(features))
-    write_json(path / "run.json", {**run, "versions": versions()})
+    write_json(path / "run.json", {**run, "versions": versions(), "machine": machine()})
     aside = path / ".model.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, aside)
     os.replace(aside, weights)

@@ -16,7 +16,7 @@ from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, re
 STEPS = {"pretrain": 3200, "vqa": 1200, "vqa-blind": 400, "retrieval": 120}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
 
-PICTURES = 100
+PICTURES = {"tiny": 40, "small": 100}
 """Pictures among which the fine-tuned retrieval is evaluated: every caption of each is scored with all of them."""
 
 
@@ -55,7 +55,7 @@ def parts(options: DemoOptions) -> list[Part]:
 
     def tune(task: Literal["vqa", "retrieval"], name: str, scratch: bool = False, blind: bool = False) -> list[Part]:
         folder = out / name
-        pictures = PICTURES if task == "retrieval" else 0
+        pictures = PICTURES[options.size] if task == "retrieval" else 0
         train: finetune.VqaOptions | finetune.RetrievalOptions
         if task == "vqa":
             train = finetune.VqaOptions(

@@ -40,8 +40,8 @@ BARS: dict[str, tuple[str, float | None, Literal["at least", "at most", "reporte
     "itm_count": ("Matched or not: a number swapped", None, "reported"),
     "itm_left_right": ("Matched or not: left and right swapped", None, "reported"),
     "pair_left_right": ("True sentence preferred to its left/right swap", None, "reported"),
-    "recall_list": ("Text to image, R@1 of 200, list captions", 0.80, "at least"),
-    "recall_relation": ("Text to image, R@1 of 200, relation captions", 0.50, "at least"),
+    "recall_list": ("Text to image, R@1, list captions", 0.80, "at least"),
+    "recall_relation": ("Text to image, R@1, relation captions", 0.50, "at least"),
 }
 """Each claim's name, its bar and what the bar means, in the order of the report."""
 
