@@ -80,8 +80,9 @@ HEAD_LAYER = (
 )
 """The feature from which class, colour and box are read by one linear layer each, and what the picture looks like around it.
 
-The box head learns to see things and to ignore the ground they stand on. A region of a large network sees its surroundings by
-a wide receptive field; here nine numbers tell them. Quartiles hardly change with one thing, so they do not give away a hidden one.
+The box head learns to see things and to ignore the ground they stand on. A region of a large network sees its
+surroundings by a wide receptive field; here nine numbers tell them. Quartiles hardly change with one thing, so they do
+not give away a hidden one.
 """
 
 SURROUNDINGS = 9

@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from iconotext.core.machine import machine
 from iconotext.data.records import DataSet
-from iconotext.explain.headline import header, machine, title
+from iconotext.explain.headline import header, title
 from iconotext.explain.numbers import THIN
 from iconotext.explain.runs import Run, find
 
