@@ -114,9 +114,7 @@ def test_pretraining(case: Case) -> None:
 
     masked = batch_of(case, features="masked_img_feat", masked=True)
     view = model.view(masked)
-    case.compare(
-        "mrfr/sequence_output", compact(case, view.encoded.text, view.encoded.region, masked), x["attn_masks"]
-    )
+    case.compare("mrfr/sequence_output", compact(case, view.encoded.text, view.encoded.region, masked), x["attn_masks"])
     targets = region_targets(case, "feat_targets")
     case.compare("mrfr/prediction", heads["mrfr"](view.encoded.region[targets.positions]))
     losses["mrfr"] = by_name["mrfr"].loss(heads["mrfr"], view, targets)
