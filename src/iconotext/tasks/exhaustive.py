@@ -119,7 +119,10 @@ class Exhaustive:
         begin = Streams.of(text.states, region.states)
         end = self.trunk.encoder(begin, Geometry(batch), begin=apart(self.trunk.system.schedule))
         encoded = Encoded(end["text"], end["region"], text.part.offsets, region.part.offsets)
-        return self.score(self.trunk.pool(encoded)).view(len(images), len(words)).t()
+        pooled = self.trunk.pool(encoded).float()
+        with torch.autocast(device.type, enabled=False):  # in bf16 neighbours in the ranking would have equal scores
+            scores = self.score(pooled)
+        return scores.view(len(images), len(words)).t()
 
     def _half(self, stream: Stream, text: Text, region: Region) -> Half:
         batch = _batch(text, region).to(device_of(self.trunk))

@@ -80,6 +80,14 @@ def test_blocks_of_images_join(toy, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.allclose(exhaustive(toy, model, 8).matrix(toy.words.encode(TEXTS), IMAGES), whole, atol=1e-5)
 
 
+def test_scores_are_as_fine_as_float32_in_any_precision(toy) -> None:
+    model = model_for(toy, PAGES["uniter"])
+    scorer = dataclasses.replace(exhaustive(toy, model, 8), precision="bf16")
+    scores = scorer.matrix(toy.words.encode(TEXTS), IMAGES)
+    assert (scores != torch.from_numpy(scores).bfloat16().float().numpy()).all()
+    assert np.abs(scores - one_by_one(toy, model)).max() < 0.05
+
+
 def test_scores_that_are_not_finite_are_refused(toy) -> None:
     model = model_for(toy, PAGES["uniter"])
     with torch.no_grad():
