@@ -303,7 +303,7 @@ def _curve(folder: Path) -> list[dict[str, object]]:
 
 def _command(options: TrainDetector) -> str:
     """The command line that gives these weights, without the places of files."""
-    words = ["iconotext detector train DATA", f"--out {options.out.name}"]
+    words = ["iconotext detector train --data DATA", f"--out {options.out.name}"]
     for field in fields(options):
         if field.name not in ("data", "out"):
             words.append(f"--{field.name.replace('_', '-')} {getattr(options, field.name)}")
