@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -42,6 +43,17 @@ class AnswerHead(nn.Module):
                 Dropout(0.5),
                 weight_norm(nn.Linear(hidden, answers), dim=WHOLE),
             )
+
+    def begin_at(self, shares: Float[Tensor, "A"]) -> None:
+        """Biases that give each answer its share of the questions before anything is learned.
+
+        Thousands of answers are all wrong for most questions; without this the first part of a short fine-tuning goes into
+        saying so. A departure from the papers, whose runs are long enough not to need it (tests/unit/heads/test_heads.py).
+        """
+        with torch.no_grad():
+            last = self.layers[-1]
+            assert isinstance(last, nn.Linear)
+            last.bias.copy_(torch.logit(shares.clamp(1e-4, 1 - 1e-4)))
 
     def forward(self, pooled: Float[Tensor, "B P"]) -> Float[Tensor, "B A"]:
         return self.layers(pooled)  # type: ignore[no-any-return]

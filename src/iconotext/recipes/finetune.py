@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 from tyro.conf import arg
 
 from iconotext.core.batch import Loss
@@ -23,6 +24,7 @@ from iconotext.data.records import DataSet
 from iconotext.data.sampler import LengthSampler
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
+from iconotext.heads.answer import AnswerHead
 from iconotext.models.checkpoint import Saved, load, save
 from iconotext.models.system import System
 from iconotext.models.task import TaskModel
@@ -158,7 +160,9 @@ def run(options: VqaOptions | RetrievalOptions) -> TrainResult:
             else retrieval(options, data, store, words)
         )
         Console(stderr=True, quiet=not here.main).print(work.said, highlight=False, soft_wrap=True)
-        model = model_of(options, saved, work.task)
+        model = model_of(
+            options, saved, work.task, work.examples.shares() if isinstance(work.examples, Questions) else None
+        )
         page = model.system
         seats, config = seating(page, words.vocab), config_of(options, page)
         lengths = work.examples.lengths(page.layout.max_words, page.layout.max_regions)
@@ -215,11 +219,16 @@ def has(data: DataSet, table: str, split: str) -> bool:
     return bool(data.info["splits"].get(split, {}).get(table))
 
 
-def model_of(options: FinetuneOptions, saved: Saved, task: Task) -> TaskModel:
-    """The task's model with what was learned, as far as it fits; the matching head becomes the head of retrieval."""
+def model_of(options: FinetuneOptions, saved: Saved, task: Task, shares: Float[Tensor, "A"] | None = None) -> TaskModel:
+    """The task's model with what was learned, as far as it fits; the matching head becomes the head of retrieval.
+
+    A new head that answers begins at the answers' ``shares`` of the training questions.
+    """
     source = saved.model
     torch.manual_seed(options.seed)
     model = TaskModel(source.system, task.kind, **source.shape, recompute=options.recompute)
+    if isinstance(model.head, AnswerHead) and shares is not None:
+        model.head.begin_at(shares)
     if options.scratch:
         return model
     model.trunk.load_state_dict(source.trunk.state_dict())

@@ -47,9 +47,9 @@ UNITER = System(
             **SMALL,
             "mix": Phases(
                 (
-                    (0.4, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
+                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
                     (
-                        0.6,
+                        0.65,
                         OneAtATime(
                             ((4, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
                         ),

@@ -190,6 +190,11 @@ class Questions:
         pairs = zip(rows.tolist(), chosen.tolist())
         return np.array([self.asked.accuracy(row, self.answers[answer]) for row, answer in pairs], np.float64)
 
+    def shares(self) -> Float[Tensor, "A"]:
+        """The mean score of each answer over the questions: where a head may begin."""
+        total = np.bincount(self._answer, self._score, minlength=len(self.answers))
+        return torch.from_numpy(total / max(len(self), 1)).float()
+
     def coverage(self) -> Coverage:
         """What the vocabulary can answer of these questions, those without answers left out."""
         known = set(self.answers)

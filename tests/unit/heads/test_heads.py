@@ -103,3 +103,12 @@ def test_copies_stay_tied_to_their_own_tables() -> None:
         other["words"].weight.zero_()
     assert torch.equal(other["head"](STATES), torch.zeros(7, 30))
     assert whole["head"](STATES).any()
+
+
+@pytest.mark.parametrize("kind", ["transform", "weight_norm"])
+def test_an_answer_head_may_begin_at_the_answers_shares(kind: str) -> None:
+    head = AnswerHead(AnswerHeadKind(kind), 8, 3, 1e-12).eval()  # type: ignore[arg-type]
+    shares = torch.tensor([0.5, 0.1, 0.0])
+    head.begin_at(shares)
+    nothing = torch.sigmoid(head.layers[-1].bias)
+    torch.testing.assert_close(nothing, torch.tensor([0.5, 0.1, 1e-4]))
