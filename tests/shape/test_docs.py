@@ -50,7 +50,7 @@ def test_make_targets_exist(page: Path) -> None:
 @pytest.mark.parametrize(("where", "line"), command_lines())
 def test_a_command_line_is_understood(where: str, line: str) -> None:
     arguments = shlex.split(line, comments=True)
-    if arguments[0].startswith("-"):
+    if arguments[0].startswith("-") or arguments[0] == "VERB":
         return
     command = find(arguments)
     assert command, f"{where}: there is no such command: iconotext {line}"

@@ -111,7 +111,7 @@ def _axes(drawn: Sequence[Series], last_x: float, zero: bool) -> Axes:
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers from at most ``low`` to at least ``high``, about ``wanted`` of them."""
-    raw = (high - low) / max(wanted - 1, 1)
+    raw = max((high - low) / max(wanted - 1, 1), 1e-300)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
