@@ -31,15 +31,19 @@ def beside_or_inside(name: str) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
+    group = parser.getgroup("iconotext")
+    # pytest has a switch of the same name, which lists its fixtures and is also called --funcargs; ours takes the name over.
+    group._arggroup.conflict_handler = "resolve"
+    group.addoption(
         "--golden",
         type=Path,
         default=beside_or_inside("golden"),
         metavar="DIR",
         help="numbers recorded from the original systems: DIR/<system>/<case>/case.json",
     )
-    parser.addoption(
-        "--fixtures-dir",  # pytest has a --fixtures of its own
+    group.addoption(
+        "--fixtures",
+        dest="fixtures_dir",
         type=Path,
         default=beside_or_inside("fixtures"),
         metavar="DIR",
@@ -55,5 +59,5 @@ def golden_dir(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def fixtures_dir(request: pytest.FixtureRequest) -> Path:
-    folder: Path = request.config.getoption("--fixtures-dir")
+    folder: Path = request.config.getoption("fixtures_dir")
     return folder
