@@ -99,6 +99,11 @@ def test_blind_questions_see_no_regions(toy, page) -> None:
     assert micro.tokens == int(examples.lengths(60, 100)[:4].sum())
 
 
+def test_shares_are_the_mean_scores(toy) -> None:
+    examples = Questions(asked(TEN, ["blue"] * 10, ["x"] * 10), toy.words, toy.store, ("red", "blue", "green"))
+    assert examples.shares().tolist() == pytest.approx([1 / 3, 1.9 / 3, 0.0])
+
+
 def test_the_loss_is_summed_over_answers_and_counted_in_questions(toy) -> None:
     rows = asked(TEN, ["blue"] * 10)
     micro = Questions(rows, toy.words, toy.store, ("red", "blue")).batch(
