@@ -28,10 +28,10 @@ COMMANDS = {command.words: command for group in GROUPS.values() for command in g
 def main() -> None:
     """The entry point: runs the command line and exits with its status.
 
-    Threads of a matrix product sleep while they wait. Spinning, which is OpenMP's way unless told otherwise before torch is
-    imported, made training thirty times slower as soon as another program used one of two cores.
+    Threads of a matrix product that wait for each other soon go to sleep. OpenMP's long spinning, which has to be told
+    otherwise before torch is imported, made training thirty times slower as soon as another program used one of two cores.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(call(sys.argv[1:]))
 
 
