@@ -93,12 +93,14 @@ class System:
         return "single-stream" if joint else "dual-stream"
 
     def at(self, size: str) -> System:
-        """This system in another size: the same page with the changes of ``sizes[size]``."""
+        """This system in another size: the same page with the changes of ``sizes[size]``; its departures add to the page's."""
         if size == "base":
             return self
         if size not in self.sizes:
             raise ConfigError(f"{self.title} has no size {size!r}; it has: base, {', '.join(self.sizes)}.")
-        return dataclasses.replace(self, **self.sizes[size])
+        changes = dict(self.sizes[size])
+        departures = self.departures + tuple(changes.pop("departures", ()))
+        return dataclasses.replace(self, **changes, departures=departures)
 
 
 def _streams(layer: Attend | FeedForward) -> tuple[str, ...]:
