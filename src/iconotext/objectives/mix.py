@@ -6,7 +6,7 @@ them at a time) is ``OneAtATime(((1, MLM()), (1, MRC(...))))``. Neither is a swi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -95,3 +95,14 @@ def corrupt(chosen: Sequence[Objective], batch: Batch, draw: Draw, vocab: Vocab)
             raise ConfigError(f"Two objectives of one batch are called {objective.name!r}; a mix may hold one of them.")
         batch, targets[objective.name] = objective.corrupt(batch, clean, draw, vocab)
     return Corrupted(batch, targets)
+
+
+def replaced(mix: Mix, change: Callable[[Objective], Objective]) -> Mix:
+    """The same mix with every objective changed."""
+    if isinstance(mix, Together):
+        return Together(tuple(replaced(part, change) for part in mix.parts))
+    if isinstance(mix, OneAtATime):
+        return OneAtATime(tuple((share, replaced(part, change)) for share, part in mix.parts))
+    if isinstance(mix, Phases):
+        return Phases(tuple((share, replaced(part, change)) for share, part in mix.parts))
+    return change(mix)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from iconotext.core.batch import Loss
@@ -20,12 +22,14 @@ from iconotext.data.words import Words
 from iconotext.models.checkpoint import Features, save
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
-from iconotext.objectives.base import Corrupted
-from iconotext.objectives.mix import objectives
+from iconotext.objectives.base import Corrupted, Objective
+from iconotext.objectives.mix import objectives, replaced
+from iconotext.objectives.mrc import MRC
+from iconotext.objectives.mrfr import MRFR
 from iconotext.recipes.material import PretrainStream, loading, sampler_of, seating
 from iconotext.systems import SYSTEMS
 from iconotext.train.config import TrainConfig
-from iconotext.train.dist import processes
+from iconotext.train.dist import processes, world
 from iconotext.train.loop import TrainResult, train
 
 
@@ -92,11 +96,26 @@ def page_of(name: str, size: str) -> System:
     return SYSTEMS[name].at(size)
 
 
+def without_labels(page: System, store: RegionStore) -> System:
+    """The page itself, or where the regions have no class probabilities, with their features guessed in place of classes."""
+    if store.class_count or all(not isinstance(o, MRC) for o in objectives(page.mix)):
+        return page
+    said = "Regions without class probabilities: hidden regions' features are regressed (mrfr) in place of their classes (mrc)."
+    Console(stderr=True, quiet=not world().main).print(said, soft_wrap=True)
+
+    def change(objective: Objective) -> Objective:
+        if not isinstance(objective, MRC):
+            return objective
+        return MRFR(masks=objective.masks, only_matched=objective.only_matched, weight=objective.weight)
+
+    return dataclasses.replace(page, mix=replaced(page.mix, change), departures=(*page.departures, said))
+
+
 def run(options: PretrainOptions) -> TrainResult:
     """Pre-trains and writes the model to ``options.out``."""
     with processes() as here:
         data, store = DataSet.open(options.data), RegionStore.open(options.store)
-        page = page_of(options.system, options.size)
+        page = without_labels(page_of(options.system, options.size), store)
         words = _words(options, data)
         pairs = PairTable(data, options.split, words, store, options.language)
         torch.manual_seed(options.seed)

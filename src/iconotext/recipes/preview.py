@@ -23,7 +23,7 @@ from iconotext.data.words import Words
 from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import choose, objectives
 from iconotext.recipes.material import PretrainStream, seating
-from iconotext.recipes.pretrain import page_of
+from iconotext.recipes.pretrain import page_of, without_labels
 from iconotext.regions.draw import draw_regions
 
 
@@ -65,7 +65,7 @@ def run(options: PreviewOptions) -> None:
 def describe(options: PreviewOptions) -> Iterator[str]:
     """The preview, line by line; every objective of the system is shown, one batch each where they take turns."""
     data, store = DataSet.open(options.data), RegionStore.open(options.store)
-    page = page_of(options.system, options.size)
+    page = without_labels(page_of(options.system, options.size), store)
     texts = data.table("texts", options.split, ["text"])["text"].to_pylist()
     words = Words.load(options.tokenizer) if options.tokenizer else Words.train(texts, 8000)
     pairs = PairTable(data, options.split, words, store)
