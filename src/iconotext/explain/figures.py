@@ -43,7 +43,8 @@ class Axes:
         """The place on the vertical axis."""
         low, high = self.marks[0], self.marks[-1]
         inside = min(max(value, low), high)
-        return round(HEIGHT - BOTTOM - (inside - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+        # Marks are rounded for the eye: numbers that differ by less than their last digit share one.
+        return round(HEIGHT - BOTTOM - (inside - low) / ((high - low) or 1.0) * (HEIGHT - TOP - BOTTOM), 1)
 
 
 def panel(
