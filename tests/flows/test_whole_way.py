@@ -1,8 +1,8 @@
 """The whole way on a tiny world through the command line: world, regions, pre-training, fine-tuning, measures, report.
 
 Each system must beat chance by a margin that a broken model misses: with the picture it finds at least twice as many hidden
-colours as it does without, and of the hidden objects a tenth of all more. (A thousand captions are too few to learn matching from:
-a tiny world's pairs are known by heart before they are understood.)
+colours as it does without, and of the hidden objects a tenth of all more. (A thousand captions are too few to learn
+matching from: a tiny world's pairs are known by heart before they are understood.)
 """
 
 from __future__ import annotations
