@@ -20,7 +20,7 @@ import iconotext
 from iconotext.core.errors import MissingPiece
 from iconotext.data.records import DataSet
 
-STEPS = {"uniter": 600, "vilbert": 400}
+STEPS = {"uniter": 900, "vilbert": 450}
 
 
 def call(*arguments: object, expect: int = 0) -> str:

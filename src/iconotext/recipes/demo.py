@@ -13,7 +13,7 @@ from rich.console import Console
 from iconotext.core.config import write_json
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 
-STEPS = {"pretrain": 3600, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
+STEPS = {"pretrain": 4200, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
 
 FEWEST = 2
