@@ -13,11 +13,8 @@ from rich.console import Console
 from iconotext.core.config import write_json
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 
-STEPS = {"pretrain": 4200, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
+STEPS = {"pretrain": 3800, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
-
-FEWEST = 2
-"""Fewest regions of a picture: a scene has two things or more; the papers' ten would be filled up with boxes beside them."""
 
 PICTURES = {"tiny": 40, "small": 100}
 """Pictures among which the fine-tuned retrieval is evaluated: every caption of each is scored with all of them."""
@@ -87,7 +84,7 @@ def parts(options: DemoOptions) -> list[Part]:
         Part(
             "find the regions of its pictures",
             out / "regions.done",
-            lambda: _mark(out / "regions.done", lambda: extract.run(extract.ExtractOptions(data, store, min=FEWEST))),
+            lambda: _mark(out / "regions.done", lambda: extract.run(extract.ExtractOptions(data, store))),
         ),
         Part(
             f"pre-train {options.system}",

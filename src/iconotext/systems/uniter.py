@@ -47,11 +47,11 @@ UNITER = System(
             **SMALL,
             "mix": Phases(
                 (
-                    (0.3, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
+                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
                     (
-                        0.7,
+                        0.65,
                         OneAtATime(
-                            ((5, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
+                            ((4, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
                         ),
                     ),
                 )

@@ -13,7 +13,7 @@ from iconotext.objectives.mix import Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 
-MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=0, weight=2.0)
+MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=0)
 
 VILBERT = System(
     name="vilbert",
