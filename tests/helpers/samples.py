@@ -96,7 +96,8 @@ def select(batch: Batch, rows: Sequence[int]) -> Batch:
 
     def taken(part: Any) -> Any:
         index = [torch.arange(int(part.offsets[r]), int(part.offsets[r + 1])) for r in rows]
-        chosen = {f.name: getattr(part, f.name)[torch.cat(index)] for f in dataclasses.fields(part)[:-1]}
+        names = [f.name for f in dataclasses.fields(part) if f.name != "offsets"]
+        chosen = {n: getattr(part, n)[torch.cat(index)] for n in names if getattr(part, n) is not None}
         return type(part)(**chosen, offsets=offsets_of(torch.tensor([len(i) for i in index])))
 
     order = torch.tensor(rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -48,7 +48,8 @@ class Text:
     """The words of the rows: ids with their position and segment, and what may be masked.
 
     ``word`` numbers the words of the batch (pieces of one word share a number); ``special`` marks [CLS], [SEP] and the like,
-    which no objective masks. ``link`` names the region of the row that a word refers to, -1 for none.
+    which no objective masks. ``link`` names the region of the row that a word refers to, -1 for none. ``source`` marks the
+    words that the pattern "seq2seq" counts to its source, as it does the regions; ``None`` stands for no word.
     """
 
     ids: Int[Tensor, "N"]
@@ -58,6 +59,7 @@ class Text:
     special: Bool[Tensor, "N"]
     link: Int[Tensor, "N"]
     offsets: Int[Tensor, "B1"]
+    source: Bool[Tensor, "N"] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class Region:
     """The regions of the rows.
 
     ``boxes`` are pixels, ``location`` what the system's location encoding makes of them, ``class_probs`` the detector's soft
-    label (width 0 where the store has none), ``attributes`` its attribute id (-1 for none). ``masked`` marks what an
-    objective has hidden: nothing ever looks for an all-zero feature. ``whole`` marks the token of the whole image.
+    label (width 0 where the store has none), ``attributes`` its attribute id (-1 for none), ``attribute_scores`` how sure it
+    is of that (left out: 1). ``masked`` marks what an objective has hidden: nothing ever looks for an all-zero feature.
+    ``whole`` marks the token of the whole image.
+    ``linked`` are the positions of the words that the data says name the region, -1 for none; of width 0 without such data.
     """
 
     features: Float[Tensor, "M F"]
@@ -75,9 +79,17 @@ class Region:
     segment: Int[Tensor, "M"]
     class_probs: Float[Tensor, "M C"]
     attributes: Int[Tensor, "M"]
+    attribute_scores: Float[Tensor, "M"] = field(default_factory=lambda: torch.zeros(0), kw_only=True)
     masked: Bool[Tensor, "M"]
     whole: Bool[Tensor, "M"]
+    linked: Int[Tensor, "M A"] = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.long), kw_only=True)
     offsets: Int[Tensor, "B1"]
+
+    def __post_init__(self) -> None:
+        if not self.linked.numel():
+            object.__setattr__(self, "linked", self.segment.new_zeros(self.segment.numel(), 0))
+        if self.attribute_scores.shape != self.segment.shape:
+            object.__setattr__(self, "attribute_scores", torch.ones_like(self.segment, dtype=torch.float32))
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,7 @@ class Batch:
 
     ``matched`` is False where the text and the image were put together on purpose to be told apart; ``position`` is the row's
     global position in the epoch. ``group`` is the number of consecutive rows that form one example (1 for pre-training).
+    ``answers`` numbers the answer where the text is a question, -1 where there is none (left out: everywhere).
     """
 
     text: Text
@@ -94,6 +107,11 @@ class Batch:
     position: Int[Tensor, "B"]
     pattern: str = "full"
     group: int = 1
+    answers: Int[Tensor, "B"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+
+    def __post_init__(self) -> None:
+        if self.answers.shape != self.position.shape:
+            object.__setattr__(self, "answers", torch.full_like(self.position, -1))
 
     def __len__(self) -> int:
         return self.matched.numel()

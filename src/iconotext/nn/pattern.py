@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from iconotext.core.batch import Batch
+from iconotext.core.batch import Batch, offsets_of
 from iconotext.nn.schedule import Stream
 
 
@@ -22,7 +22,8 @@ class Rectangle:
     """How the packed tokens of some streams fill B rows of one length L.
 
     ``source`` [B*L] names the packed token in each slot (any token in an empty one), ``slot`` [N] the slot of each packed
-    token, ``filled`` [B, L] the slots that hold a token, ``order`` [B, L] the word's position or -1 for a region.
+    token, ``filled`` [B, L] the slots that hold a token, ``order`` [B, L] the word's position, -1 for a region or a word of
+    the source.
     """
 
     source: Int[Tensor, "S"]
@@ -79,7 +80,8 @@ class Geometry:
     def __init__(self, batch: Batch) -> None:
         self.pattern = batch.pattern
         self.offsets = {"text": batch.text.offsets, "region": batch.region.offsets}
-        self._position = batch.text.position
+        self._source = batch.text.source
+        self._order = batch.text.position if self._source is None else batch.text.position.masked_fill(self._source, -1)
         self._rectangles: dict[tuple[Stream, ...], Rectangle] = {}
         self._masks: dict[tuple[tuple[Stream, ...], tuple[Stream, ...], torch.dtype], Tensor | None] = {}
 
@@ -109,7 +111,7 @@ class Geometry:
             row = rows.repeat_interleave(lengths, output_size=count)
             within = torch.arange(count, device=device) - self.offsets[stream][:-1].index_select(0, row)
             slots.append(row * longest + begin.index_select(0, row) + within)
-            orders.append(self._position if stream == "text" else torch.full_like(within, -1))
+            orders.append(self._order if stream == "text" else torch.full_like(within, -1))
             begin = begin + lengths
         slot = torch.cat(slots)
         size = rows.numel() * longest
@@ -127,8 +129,8 @@ class Geometry:
     ) -> Float[Tensor, "B 1 Q K"] | None:
         """What is added to the scores: 0 where a query may look, the dtype's lowest number where not.
 
-        ``None`` when every query may look at every key. "seq2seq" (Unified VLP): regions see regions, words see regions and
-        earlier words.
+        ``None`` when every query may look at every key. "seq2seq" (Unified VLP, UNIMO): regions and words of the source see
+        each other, the other words see them and earlier words.
         """
         at = (queries, keys, dtype)
         if at not in self._masks:
@@ -149,11 +151,17 @@ class Geometry:
 
     def blind(self, stream: Stream, keys: tuple[Stream, ...]) -> Bool[Tensor, "N 1"] | None:
         """The tokens of ``stream`` that may read nothing of ``keys`` in their row, or ``None`` when there are none."""
-        if self.pattern != "full" and stream == "region":
-            keys = tuple(s for s in keys if s == "region")
-        total: Tensor = sum((self.offsets[s].diff() for s in keys), torch.zeros_like(self.offsets[stream][:-1]))
+        total: Tensor = sum((self._seen(s, stream) for s in keys), torch.zeros_like(self.offsets[stream][:-1]))
         empty = total == 0
         if not bool(empty.any()):
             return None
         lengths, count = self._lengths(stream)
         return empty.repeat_interleave(lengths, output_size=count)[:, None]
+
+    def _seen(self, keys: Stream, stream: Stream) -> Int[Tensor, "B"]:
+        """How many tokens of ``keys`` the tokens of ``stream`` may read in each row, at most."""
+        if self.pattern == "full" or stream == "text" or keys == "region":
+            return self.offsets[keys].diff()
+        offsets = self.offsets["text"]
+        source = torch.zeros_like(self._order) if self._source is None else self._source.long()
+        return offsets_of(source).index_select(0, offsets).diff()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,6 +70,19 @@ def test_seq2seq_lets_words_see_regions_and_earlier_words_and_regions_see_region
     # [CLS] w [SEP] r r, and [CLS] w w [SEP] r
     assert rows[0] == ["x..xx", "xx.xx", "xxxxx", "...xx", "...xx"]
     assert rows[1] == ["x...x", "xx..x", "xxx.x", "xxxxx", "....x"]
+
+
+def test_words_of_the_source_are_read_like_regions() -> None:
+    batch = batch_of(PAGE, [1, 2], [1, 0], pattern="seq2seq")
+    source = torch.tensor([True, False, False, False, True, False, False])
+    geometry = Geometry(dataclasses.replace(batch, text=dataclasses.replace(batch.text, source=source)))
+    mask = geometry.mask(BOTH, BOTH, torch.float32)
+    assert mask is not None
+    rows = [["".join("x" if see else "." for see in query) for query in row] for row in (mask[:, 0] == 0).tolist()]
+    # [CLS] w [SEP] r, and [CLS] w w [SEP]: the source is [CLS] in the first row, the first word in the second
+    assert rows[0] == ["x..x", "xx.x", "xxxx", "x..x"]
+    assert rows[1] == ["xx..", ".x..", "xxx.", "xxxx"]
+    assert geometry.blind("region", TEXT) is None
 
 
 @pytest.mark.parametrize(("pattern", "expected"), [("full", [False, False, True]), ("seq2seq", [True, True, True])])
