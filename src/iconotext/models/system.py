@@ -20,13 +20,15 @@ class Layout:
     """How a pair becomes two streams: special tokens are [CLS] words [SEP].
 
     ``whole_image`` puts a token of the whole image before the regions (mean feature, the full box). ``region_segment`` is
-    the segment id of regions, ``max_words`` and ``max_regions`` cut longer inputs.
+    the segment id of regions, ``max_words`` and ``max_regions`` cut longer inputs. With 2 ``sentences`` a pre-training row has
+    two texts of its image, [CLS] words [SEP] words [SEP] in segments 0 and 1; where texts are mismatched, the second is.
     """
 
     whole_image: Literal["none", "mean"] = "none"
     region_segment: int = 0
     max_words: int = 60
     max_regions: int = 100
+    sentences: Literal[1, 2] = 1
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ class System:
     @property
     def separable(self) -> bool:
         """Whether each side can be encoded alone, so that vectors can be cached and searched."""
-        return separable(self.schedule)
+        return bool(self.region.terms) and separable(self.schedule)
 
     @property
     def streams(self) -> str:
-        """ "single-stream", "dual-stream" or "dual encoder", from the schedule."""
+        """ "text only", "single-stream", "dual-stream" or "dual encoder", from the region embedding and the schedule."""
+        if not self.region.terms:
+            return "text only"
         if self.separable:
             return "dual encoder"
         joint = all(layer.tied and _streams(layer) == BOTH for layer in self.schedule)

@@ -42,8 +42,7 @@ class Trunk(nn.Module):
         self.feature_dim = feature_dim
         dims = dims_of(system)
         self.text = TextEmbedder(system.text, dims, vocabulary)
-        segments = self.text.tables["segment"] if "segment" in self.text.tables else None
-        self.region = RegionEmbedder(system.region, dims, feature_dim, segments)
+        self.region = RegionEmbedder(system.region, dims, feature_dim, self.text)
         self.encoder = Encoder(system.schedule, dims, recompute)
         self.pooler = Pooler(system.pool, dims)
         initialise(self, system.init)

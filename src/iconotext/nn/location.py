@@ -18,6 +18,8 @@ def encode_location(
     ``boxes`` and ``sizes`` (width, height of the box's image) are pixels. box4: corners over the image's sides (LXMERT);
     box5: box4 and the share of the image's area (ViLBERT); box7: box4, width, height and their product (UNITER).
     """
+    if kind == "none":
+        return boxes[:, :0]
     corners = boxes / torch.cat([sizes, sizes], dim=1)
     if kind == "box4":
         return corners

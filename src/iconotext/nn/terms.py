@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-LocationKind = Literal["box4", "box5", "box7"]
-LOCATION_WIDTH: dict[str, int] = {"box4": 4, "box5": 5, "box7": 7}
+LocationKind = Literal["none", "box4", "box5", "box7"]
+LOCATION_WIDTH: dict[str, int] = {"none": 0, "box4": 4, "box5": 5, "box7": 7}
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Position:
-    """The learned absolute position table, ``size`` rows."""
+    """The learned absolute position table, ``size`` rows; every region has position 0 of an own one."""
 
     size: int = 512
 
@@ -48,8 +48,13 @@ class Location:
     norm: bool = False
 
 
+@dataclass(frozen=True)
+class LinkedPosition:
+    """The mean of the text's position vectors at the words that name the region; nothing where no word does (VisualBERT)."""
+
+
 TextTerm = Word | Position | Segment
-RegionTerm = Feature | Location | Segment
+RegionTerm = Feature | Location | Segment | Position | LinkedPosition
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,15 @@ class TextEmbedding:
 
 @dataclass(frozen=True)
 class RegionEmbedding:
-    """The sum of the terms, then layer norm and dropout."""
+    """The sum of the terms, then layer norm and dropout; no terms for a system that reads no regions.
+
+    ``shared_norm`` takes the text's layer norm instead of an own one.
+    """
 
     terms: tuple[RegionTerm, ...]
+    shared_norm: bool = False
 
     @property
     def location(self) -> LocationKind:
         """The location encoding that the embedding reads."""
-        return next(term.kind for term in self.terms if isinstance(term, Location))
+        return next((term.kind for term in self.terms if isinstance(term, Location)), "none")
