@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from iconotext.core.errors import DataError
 from iconotext.models.system import System
 
 
@@ -42,7 +40,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Release:
-    """One published layout: how to make the system from its config, which tensors go where, and which are dropped and why."""
+    """One published layout: how to make the system from its config, which tensors go where, and which are dropped and why.
+
+    ``config`` makes the config of a page and the model's sizes, where models are written in this layout as well.
+    """
 
     name: str
     source: str
@@ -50,15 +51,10 @@ class Release:
     rules: Callable[[System], Sequence[Rule]]
     sizes: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     dropped: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What a conversion did: tensors taken, tensors left with the reason, and our tensors that nothing filled."""
-
-    taken: tuple[str, ...]
-    left: Mapping[str, str]
-    unfilled: tuple[str, ...]
+    ties: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    published: Mapping[str, Any] = field(default_factory=dict)
+    config: Callable[[System, Mapping[str, int]], dict[str, Any]] | None = None
 
 
 def both(source: str, target: str) -> list[Rule]:
@@ -106,43 +102,3 @@ def vocabulary_head(source: str) -> list[Rule]:
         *both(f"{source}.transform.dense", "heads.mlm.transform.linear"),
         *both(f"{source}.transform.LayerNorm", "heads.mlm.transform.norm"),
     ]
-
-
-def modern_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict without a wrapper's ``module.`` and with LayerNorm's old gamma and beta renamed."""
-    renamed = {}
-    for key, tensor in state.items():
-        key = key.removeprefix("module.")
-        key = key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-        renamed[key] = tensor
-    return renamed
-
-
-def carry(model: nn.Module, state: Mapping[str, Tensor], rules: Sequence[Rule], dropped: Mapping[str, str]) -> Carried:
-    """Fills ``model`` from ``state`` and reports on every tensor of both.
-
-    Raises:
-        DataError: when a tensor's shape is not that of its place.
-    """
-    own = model.state_dict()
-    taken: list[str] = []
-    empty = dict.fromkeys(own, 1) | {rule.target: rule.of for rule in rules if rule.target in own}
-    with torch.no_grad():
-        for rule in rules:
-            if rule.source not in state or rule.target not in own:
-                continue
-            value, place = rule.take(state[rule.source]), rule.place(own[rule.target])
-            if value.shape != place.shape:
-                raise DataError(
-                    f"{rule.source} has shape {tuple(value.shape)}, but {rule.target} needs {tuple(place.shape)}: "
-                    "the checkpoint belongs to another size or another config."
-                )
-            place.copy_(value)
-            taken.append(rule.source)
-            empty[rule.target] -= 1
-    left = {}
-    for key in state:
-        if key not in taken:
-            reason = next((why for pattern, why in dropped.items() if pattern in key), "no place in this model")
-            left[key] = reason
-    return Carried(tuple(taken), left, tuple(sorted(name for name, slices in empty.items() if slices > 0)))
