@@ -107,6 +107,7 @@ def select(batch: Batch, rows: Sequence[int]) -> Batch:
         region=taken(batch.region),
         matched=batch.matched[order],
         position=batch.position[order],
+        answers=batch.answers[order],
     )
 
 

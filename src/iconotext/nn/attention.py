@@ -63,8 +63,8 @@ class Attention(nn.Module):
             s: (bool(layer.reads(s)), s in layer.read) for s in ("text", "region") if layer.reads(s) or s in layer.read
         }
         owners: tuple[Stream, ...] = ("text",) if self.shared else tuple(self.parts)
-        self.width = {s: layer.width or dims.width[s] for s in self.parts}
-        self.heads = {s: layer.heads or dims.heads[s] for s in self.parts}
+        self.width = {s: layer.size(s)[0] or dims.width[s] for s in self.parts}
+        self.heads = {s: layer.size(s)[1] or dims.heads[s] for s in self.parts}
         if any(self.width[s] != self.width[r] for s in layer.streams for r in layer.reads(s)):
             raise ConfigError("A stream reads another of a different width; give the Attend a width and heads.")
         self.project = nn.ModuleDict()
@@ -84,7 +84,7 @@ class Attention(nn.Module):
             x = streams.joint
             context = self._context("text", self._project("text", x), geometry)
             return streams.with_joint(self._close("text", x, context))
-        projected = {s: self._project(s, streams[s]) for s in self.parts}
+        projected = self._projected(streams)
         changed: dict[Stream, Tensor] = {}
         for s in self.layer.streams:
             x = streams[s]
@@ -94,6 +94,13 @@ class Attention(nn.Module):
             blind = geometry.blind(s, self.layer.reads(s))
             changed[s] = y if blind is None else torch.where(blind, x.to(y.dtype), y)
         return streams.replace(changed)
+
+    def _projected(self, streams: Streams) -> dict[Stream, Tensor]:
+        """Queries, keys and values of each stream; of tied streams in one matrix product."""
+        if not self.shared:
+            return {s: self._project(s, streams[s]) for s in self.parts}
+        lengths = [streams[s].shape[0] for s in BOTH]
+        return dict(zip(BOTH, self._project("text", streams.joint).split(lengths)))
 
     def _owner(self, stream: Stream) -> Stream:
         return "text" if self.shared else stream

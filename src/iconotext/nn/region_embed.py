@@ -41,8 +41,9 @@ class RegionEmbedder(nn.Module):
         self.learned = hasattr(self, "mask_vector")
         if embedding.shared_norm:
             self._shared["norm"] = text.norm
-        elif embedding.terms:
+        elif embedding.terms and not embedding.mean:
             self.norm = nn.LayerNorm(self.width, eps=dims.eps)
+        self.mean = embedding.mean
         self.drop = Dropout(dims.dropout)
 
     def _map(self, term: Feature | Location, feature_dim: int, dims: Dims) -> None:
@@ -89,8 +90,11 @@ class RegionEmbedder(nn.Module):
             parts.append(_mean(self._shared["linked"], region.linked))
         if not parts:
             return region.features.new_zeros(region.masked.numel(), self.width)
+        total: Tensor = sum(parts[1:], parts[0])
+        if self.mean:
+            return self.drop(total / len(parts))  # type: ignore[no-any-return]
         norm = self._shared["norm"] if "norm" in self._shared else self.norm
-        return self.drop(norm(sum(parts[1:], parts[0])))  # type: ignore[no-any-return]
+        return self.drop(norm(total))  # type: ignore[no-any-return]
 
 
 def _owned(text: TextEmbedder, table: str, wanted_by: str) -> nn.Module:

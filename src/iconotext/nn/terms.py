@@ -16,17 +16,26 @@ class Word:
 
 @dataclass(frozen=True)
 class Position:
-    """The learned absolute position table, ``size`` rows; every region has position 0 of an own one."""
+    """The learned absolute position table, ``size`` rows; every region has position 0 of an own one.
+
+    Rows before ``first`` are passed over (RoBERTa counts from 2). ``fixed``: row 0, that of [CLS], gets no gradient (LXMERT).
+    """
 
     size: int = 512
+    first: int = 0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The segment table; in a region embedding ``shared`` takes the text's table instead of an own one."""
+    """The segment table; in a region embedding ``shared`` takes the text's table instead of an own one.
+
+    ``fixed``: row 0 gets no gradient (LXMERT).
+    """
 
     size: int = 2
     shared: bool = False
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,13 @@ class TextEmbedding:
 class RegionEmbedding:
     """The sum of the terms, then layer norm and dropout; no terms for a system that reads no regions.
 
-    ``shared_norm`` takes the text's layer norm instead of an own one.
+    ``shared_norm`` takes the text's layer norm instead of an own one. ``mean`` takes the mean of the terms, each with its own
+    norm, and no norm after it (LXMERT).
     """
 
     terms: tuple[RegionTerm, ...]
     shared_norm: bool = False
+    mean: bool = False
 
     @property
     def location(self) -> LocationKind:

@@ -18,13 +18,15 @@ class TextEmbedder(nn.Module):
         super().__init__()
         width = dims.width["text"]
         self.tables = nn.ModuleDict()
+        self.first = 0
         for term in embedding.terms:
             if isinstance(term, Word):
                 self.tables["word"] = nn.Embedding(vocabulary, width)
             elif isinstance(term, Position):
-                self.tables["position"] = nn.Embedding(term.size, width)
+                self.tables["position"] = nn.Embedding(term.size, width, padding_idx=0 if term.fixed else None)
+                self.first = term.first
             elif isinstance(term, Segment):
-                self.tables["segment"] = nn.Embedding(term.size, width)
+                self.tables["segment"] = nn.Embedding(term.size, width, padding_idx=0 if term.fixed else None)
         self.norm = nn.LayerNorm(width, eps=dims.eps)
         self.drop = Dropout(dims.dropout)
 
@@ -36,6 +38,6 @@ class TextEmbedder(nn.Module):
         return table
 
     def forward(self, text: Text) -> Float[Tensor, "N D"]:
-        indices = {"word": text.ids, "position": text.position, "segment": text.segment}
+        indices = {"word": text.ids, "position": text.position + self.first, "segment": text.segment}
         parts = [table(indices[name]) for name, table in self.tables.items()]
         return self.drop(self.norm(sum(parts[1:], parts[0])))  # type: ignore[no-any-return]
