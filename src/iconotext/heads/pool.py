@@ -15,24 +15,34 @@ from iconotext.nn.streams import Dims
 
 @dataclass(frozen=True)
 class FirstToken:
-    """The first text token through a linear map and an activation (BERT, UNITER: tanh)."""
+    """The first text token through a linear map and an activation (BERT, UNITER: tanh); ``width`` None is the stream's own."""
 
     activation: Literal["tanh", "relu"] = "tanh"
+    width: int | None = None
 
 
 @dataclass(frozen=True)
 class Product:
-    """The first token of each stream through its own linear map and ReLU to ``width``, multiplied (ViLBERT)."""
+    """The first token of each stream through its own linear map and activation to ``width``, multiplied (ViLBERT)."""
 
     width: int
+    activation: Literal["tanh", "relu"] = "relu"
 
 
-Pool = FirstToken | Product
+@dataclass(frozen=True)
+class Sum:
+    """As ``Product``, but added (VOLTA's ``fusion_method`` "sum")."""
+
+    width: int
+    activation: Literal["tanh", "relu"] = "relu"
+
+
+Pool = FirstToken | Product | Sum
 
 
 def pooled_width(pool: Pool, dims: Dims) -> int:
     """The width of the pooled vector."""
-    return pool.width if isinstance(pool, Product) else dims.width["text"]
+    return pool.width or dims.width["text"]
 
 
 def first(states: Float[Tensor, "N D"], offsets: Tensor) -> Float[Tensor, "B D"]:
@@ -54,11 +64,11 @@ class Pooler(nn.Module):
     def __init__(self, pool: Pool, dims: Dims) -> None:
         super().__init__()
         width = pooled_width(pool, dims)
-        self.tanh = isinstance(pool, FirstToken) and pool.activation == "tanh"
+        self.tanh = pool.activation == "tanh"
         self.text = nn.Linear(dims.width["text"], width)
-        if isinstance(pool, Product):
+        if isinstance(pool, Product | Sum):
             self.region = nn.Linear(dims.width["region"], width)
-        self.product = isinstance(pool, Product)
+        self.product, self.sum = isinstance(pool, Product), isinstance(pool, Sum)
 
     def _activate(self, x: Tensor) -> Tensor:
         return torch.tanh(x) if self.tanh else torch.relu(x)
@@ -66,7 +76,7 @@ class Pooler(nn.Module):
     def sides(self, encoded: Encoded) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B P"] | None]:
         """The pooled vector of each stream, before they are put together."""
         text = self._activate(self.text(first(encoded.text, encoded.text_offsets)))
-        if not self.product:
+        if not (self.product or self.sum):
             return text, None
         return text, self._activate(self.region(first(encoded.region, encoded.region_offsets)))
 
@@ -75,4 +85,4 @@ class Pooler(nn.Module):
         if region is None:
             return text
         # A row without regions is its text alone: the first token of nothing must not multiply it away.
-        return torch.where(_empty(encoded.region_offsets), text, text * region)
+        return torch.where(_empty(encoded.region_offsets), text, text * region if self.product else text + region)

@@ -22,8 +22,9 @@ class FeedForwardSublayer(nn.Module):
         self.one = layer.tied and layer.streams == BOTH
         self.order = dims.norm
         owners: tuple[Stream, ...] = ("text",) if self.one else layer.streams
-        self.up = nn.ModuleDict({s: nn.Linear(dims.width[s], dims.hidden[s]) for s in owners})
-        self.down = nn.ModuleDict({s: nn.Linear(dims.hidden[s], dims.width[s]) for s in owners})
+        hidden = {s: layer.size(s) or dims.hidden[s] for s in owners}
+        self.up = nn.ModuleDict({s: nn.Linear(dims.width[s], hidden[s]) for s in owners})
+        self.down = nn.ModuleDict({s: nn.Linear(hidden[s], dims.width[s]) for s in owners})
         self.norm = nn.ModuleDict({s: nn.LayerNorm(dims.width[s], eps=dims.eps) for s in owners})
         self.drop = Dropout(dims.dropout)
 

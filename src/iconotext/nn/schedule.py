@@ -18,7 +18,8 @@ BOTH: tuple[Stream, ...] = ("text", "region")
 class Attend:
     """One attention sublayer: what each stream reads; a stream that reads nothing passes through unchanged.
 
-    ``tied``: both streams use the same projections, output and norm. ``width`` and ``heads`` default to the stream's own.
+    ``tied``: both streams use the same projections, output and norm. ``width`` and ``heads`` default to the stream's own;
+    ``region_width`` and ``region_heads`` are for regions that take others than words.
     """
 
     text: tuple[Stream, ...] = ()
@@ -26,6 +27,14 @@ class Attend:
     tied: bool = False
     width: int | None = None
     heads: int | None = None
+    region_width: int | None = None
+    region_heads: int | None = None
+
+    def size(self, stream: Stream) -> tuple[int | None, int | None]:
+        """Width and heads of ``stream``; None where they are its own."""
+        if stream == "text":
+            return self.width, self.heads
+        return self.region_width or self.width, self.region_heads or self.heads
 
     def reads(self, stream: Stream) -> tuple[Stream, ...]:
         """What ``stream`` reads."""
@@ -44,10 +53,19 @@ class Attend:
 
 @dataclass(frozen=True)
 class FeedForward:
-    """One feed-forward sublayer on the named streams; ``tied`` streams use the same weights."""
+    """One feed-forward sublayer on the named streams; ``tied`` streams use the same weights.
+
+    ``hidden`` and ``region_hidden`` default to the streams' own.
+    """
 
     streams: tuple[Stream, ...]
     tied: bool = False
+    hidden: int | None = None
+    region_hidden: int | None = None
+
+    def size(self, stream: Stream) -> int | None:
+        """Hidden width of ``stream``; None where it is its own."""
+        return self.hidden if stream == "text" else self.region_hidden or self.hidden
 
 
 Sublayer = Attend | FeedForward
