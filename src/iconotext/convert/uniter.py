@@ -73,8 +73,30 @@ RELEASE = Release(
     system=system,
     rules=rules,
     sizes=sizes,
-    dropped={
-        "cls.predictions.decoder.weight": "tied to the word table",
-        "feat_regress.weight": "tied to the feature map",
+    dropped=dict.fromkeys(
+        (
+            "vqa_output.",
+            "nlvr2_output.",
+            "vcr_output.",
+            "re_output.",
+            "rank_output.",
+            "attn1.",
+            "attn2.",
+            "attn_pool.",
+            "fc.0.",
+        ),
+        "the head of a task",
+    ),
+    ties={
+        "cls.predictions.decoder.weight": "uniter.embeddings.word_embeddings.weight",
+        "feat_regress.weight": "uniter.img_embeddings.img_linear.weight",
+    },
+    published={
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
     },
 )
