@@ -17,6 +17,11 @@ from torch import Tensor
 
 T = TypeVar("T")
 
+END = -1
+"""The id of the token [END], which some systems put after the regions: it stands outside of the vocabulary."""
+TASK = -2
+"""The token of task k has the id ``TASK`` - k: it stands outside of the vocabulary as well."""
+
 
 def map_tensors(value: T, function: Callable[[Tensor], Tensor]) -> T:
     """The same value with ``function`` applied to every tensor in its dataclasses and dicts, at any depth."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from iconotext.core.batch import Batch, Encoded, Loss, map_tensors
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
+from iconotext.heads.transform import Transform
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,45 @@ class Negatives:
 
     With probability ``rate`` a row's image or text (``replace``) is exchanged for one of another image, checked against the
     same caption text. Of the exchanged ones the share ``swapped`` is, where the data gives one, the same caption with one
-    word made false instead.
+    word made false instead; for the others, of ``alike`` candidates that one is taken whose text has most in common with
+    the row's own.
     """
 
     rate: float = 0.5
     replace: Literal["image", "text"] = "image"
     swapped: float = 0.0
+    alike: int = 1
+
+
+@dataclass(frozen=True)
+class Rewrites:
+    """How a pair becomes a group of consecutive rows with one image, when a batch is drawn.
+
+    First the text itself, then ``positives`` other texts of the image, then ``negatives``: the text with one word made false,
+    where the data gives that, and texts of other images. A batch has fewer groups than it would have pairs, and as many rows.
+    """
+
+    positives: int = 1
+    negatives: int = 2
+
+    @property
+    def group(self) -> int:
+        """Rows of a group."""
+        return 1 + self.positives + self.negatives
 
 
 @dataclass(frozen=True)
 class Targets:
     """What one objective scores: positions in a packed stream (or rows), the labels or values there, and how many.
 
-    ``count`` is what the loss is averaged over; it is known before the model runs.
+    ``count`` is what the loss is averaged over; it is known before the model runs. ``weights`` say how much each position
+    counts in the sum (left out: 1).
     """
 
     positions: Int[Tensor, "P"]
     values: Tensor
     count: float
+    weights: Float[Tensor, "*P"] = field(default_factory=lambda: torch.ones(()))
 
 
 @dataclass(frozen=True)
@@ -79,7 +101,10 @@ class Corrupted:
 
 @dataclass(frozen=True)
 class HeadContext:
-    """What a head may be built from: the sizes of the model and the tables that it may be tied to."""
+    """What a head may be built from: the sizes of the model and the tables that it may be tied to.
+
+    ``shared`` holds what several heads use together; the model owns it.
+    """
 
     text_width: int
     region_width: int
@@ -91,6 +116,16 @@ class HeadContext:
     feature_dim: int
     classes: int
     attributes: int
+    shared: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+
+    @property
+    def region_transform(self) -> Transform:
+        """The hidden step of the region heads that share one, made when the first asks for it."""
+        if "region" not in self.shared:
+            self.shared["region"] = Transform(self.region_width, self.region_width, self.eps)
+        found = self.shared["region"]
+        assert isinstance(found, Transform)
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,7 +146,7 @@ class Objective(Protocol):
     @property
     def weight(self) -> float: ...
     @property
-    def negatives(self) -> Negatives | None: ...
+    def negatives(self) -> Negatives | Rewrites | None: ...
 
     def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
         """The batch with this objective's corruption on top, and its targets, taken from the clean batch."""

@@ -35,7 +35,9 @@ def choose_words(text: Text, draw: Draw, rate: float, whole_word: bool, at_least
 class RegionMasks:
     """How regions are chosen and hidden.
 
-    Each region is chosen with probability ``rate``; of the chosen the share ``keep`` stays visible (ViLBERT: 0.1).
+    Each region is chosen with probability ``rate``; of the chosen the share ``keep`` stays visible (ViLBERT: 0.1), and the
+    share ``random`` gets the feature of another region of its image (LXMERT: 0.1, of another region of the whole data set;
+    here of the same image, so that a run does not depend on how its batches are cut).
     ``leak`` closes the hole that overlapping boxes leave: every region whose ``measure`` with a hidden one is above it is
     chosen and hidden as well, until no visible region overlaps a hidden one ("iou", or "overlap": how much of the smaller box
     is covered).
@@ -44,6 +46,7 @@ class RegionMasks:
 
     rate: float = 0.15
     keep: float = 0.0
+    random: float = 0.0
     at_least_one: bool = True
     leak: float | None = None
     measure: Literal["iou", "overlap"] = "overlap"
@@ -54,11 +57,33 @@ class RegionMasks:
         chosen = number < self.rate
         if self.at_least_one:
             chosen = _with_one(chosen, number, region.offsets)
-        hidden = chosen & (draw.tokens("keep regions", region.offsets) >= self.keep)
+        hidden = chosen & (draw.tokens("keep regions", region.offsets) >= self.keep + self.random)
         if self.leak is not None:
             hidden = _spread(region, hidden, self.leak, self.measure)
             chosen = chosen | hidden
         return chosen, hidden
+
+    def corrupt(self, region: Region, clean: Region, draw: Draw) -> tuple[Bool[Tensor, "M"], Region]:
+        """The regions to be scored, and ``region`` with them hidden or exchanged."""
+        chosen, hidden = self.choose(clean, draw)
+        if self.random:
+            number = draw.tokens("keep regions", clean.offsets)
+            exchanged = chosen & ~hidden & (number >= self.keep)
+            other = clean.features[_another(clean, draw)]
+            region = dataclasses.replace(region, features=torch.where(exchanged[:, None], other, region.features))
+        return chosen, hide(region, hidden)
+
+
+def _another(region: Region, draw: Draw) -> Int[Tensor, "M"]:
+    """For each region another one of its image, where there is one; the whole-image token stands for itself."""
+    real = (~region.whole).nonzero()[:, 0]
+    row = row_of(region.offsets)[real]
+    many = torch.zeros_like(region.offsets[:-1]).index_add_(0, row, torch.ones_like(row))
+    begin, count = (many.cumsum(0) - many)[row], many[row]
+    step = 1 + (draw.tokens("other region", region.offsets)[real] * (count - 1)).long()
+    other = torch.arange(region.whole.numel())
+    other[real] = real[begin + (torch.arange(real.numel()) - begin + step) % count]
+    return other
 
 
 def _with_one(chosen: Bool[Tensor, "N"], number: Float[Tensor, "N"], offsets: Int[Tensor, "B1"]) -> Bool[Tensor, "N"]:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from iconotext.core.batch import Batch, Loss, row_of
+from iconotext.core.batch import Batch, Loss, Region, row_of
 from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.heads.region import ClassHead
 from iconotext.objectives.base import HeadContext, Negatives, Targets, View, nothing, scored
-from iconotext.objectives.masking import RegionMasks, hide
+from iconotext.objectives.masking import RegionMasks
 
 
 @dataclass(frozen=True)
@@ -23,56 +24,79 @@ class MRC:
     """Classification of hidden regions by the detector's own label.
 
     Corrupts: regions are chosen and hidden by ``masks``; their locations stay visible.
-    Scores: the chosen regions; on mismatched pairs none when ``only_matched``.
+    Scores: the chosen regions, or with ``scores`` "all" every region, hidden or not (LXMERT); on mismatched pairs none when
+        ``only_matched``.
     Loss, ``label`` "soft": KL(detector || model) summed over classes; "hard": cross entropy of the most probable class that is
-        not background. ``per`` "region" divides by the number of chosen regions (ViLBERT), "class" also by the number of
-        classes, as UNITER's code does (model/pretrain.py), which makes its loss 1,601 times smaller.
-    Options: ``background_first``: class 0 is background, and never a hard target.
+        not background; "attribute": cross entropy of the attribute, 0 where the detector names none. ``per`` "region" divides
+        by the number of scored regions (ViLBERT), "class" also by the number of classes, as UNITER's code does
+        (model/pretrain.py), which makes its loss 1,601 times smaller.
+    Options: ``background_first``: class 0 is background, and never a hard target; ``background_scored`` False leaves it out
+        of the head as well (LXMERT). ``confidence`` weighs each region by how sure the detector is of the label (LXMERT).
+        ``shared`` uses one hidden step together with the other region heads that say so (LXMERT).
     """
 
     negatives: ClassVar[Negatives | None] = None
-    label: Literal["soft", "hard"] = "soft"
+    label: Literal["soft", "hard", "attribute"] = "soft"
     masks: RegionMasks = RegionMasks()
     per: Literal["region", "class"] = "region"
+    scores: Literal["chosen", "all"] = "chosen"
     background_first: bool = True
+    background_scored: bool = True
+    confidence: bool = False
+    shared: bool = False
     only_matched: bool = False
     weight: float = 1.0
 
     @property
     def name(self) -> str:
-        """One name a form, so that both may be used together."""
+        """One name a form, so that several may be used together."""
         return f"mrc_{self.label}"
 
     def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
         """The batch with chosen regions hidden, and the detector's labels there."""
-        probs = clean.region.class_probs
-        if not clean.region.masked.numel():
+        region = clean.region
+        if not region.masked.numel():
             return batch, nothing()
-        if probs.shape[1] == 0:
+        if region.class_probs.shape[1] == 0 and self.label != "attribute":
             raise ConfigError(
                 "Masked region classification needs class probabilities, and the region store has none. "
                 "Extract with a detector that classifies, or train with feature regression (mrfr) alone."
             )
-        chosen, hidden = self.masks.choose(clean.region, draw)
+        chosen, corrupted = self.masks.corrupt(batch.region, region, draw)
+        if self.scores == "all":
+            chosen = ~region.whole
         if self.only_matched:
-            chosen = chosen & clean.matched[row_of(clean.region.offsets)]
+            chosen = chosen & clean.matched[row_of(region.offsets)]
         positions = chosen.nonzero()[:, 0]
-        values = probs[positions].float()
-        if self.label == "hard":
-            start = 1 if self.background_first else 0
-            values = values[:, start:].argmax(1) + start
-        count = positions.numel() * (probs.shape[1] if self.per == "class" and self.label == "soft" else 1)
-        corrupted = dataclasses.replace(batch, region=hide(batch.region, hidden))
-        return corrupted, Targets(positions, values, float(count))
+        values, sure = self._labels(region, positions)
+        weights = sure if self.confidence else (sure > 0).float()
+        count = positions.numel() * (values.shape[1] if self.per == "class" and self.label == "soft" else 1)
+        return dataclasses.replace(batch, region=corrupted), Targets(positions, values, float(count), weights)
+
+    def _labels(self, region: Region, positions: Tensor) -> tuple[Tensor, Float[Tensor, "P"]]:
+        """The labels at some regions, and how sure the detector is of them: 0 where it names no attribute."""
+        if self.label == "attribute":
+            named = region.attributes[positions]
+            return named.clamp(min=0), region.attribute_scores[positions].float() * (named >= 0)
+        probs = region.class_probs[positions].float()
+        if self.label == "soft":
+            return probs, torch.ones(len(positions))
+        start = int(self.background_first)
+        sure, best = probs[:, start:].max(1)
+        return best + (start if self.background_scored else 0), sure
 
     def head(self, context: HeadContext) -> nn.Module:
         """Linear, GELU, layer norm, linear to the detector's classes."""
-        return ClassHead(context.region_width, context.classes, context.eps)
+        classes = context.classes - (0 if self.background_scored else 1)
+        outputs = context.attributes if self.label == "attribute" else classes
+        shared = context.region_transform if self.shared else None
+        return ClassHead(context.region_width, outputs, context.eps, shared)
 
     def loss(self, head: nn.Module, view: View, targets: Targets) -> Loss:
-        """Summed divergence or cross entropy at the chosen regions."""
+        """Summed divergence or cross entropy at the scored regions."""
         logits = head(view.encoded.region.index_select(0, targets.positions)).float()
-        if self.label == "hard":
-            return scored(nn.functional.cross_entropy(logits, targets.values, reduction="sum"), targets)
-        total: torch.Tensor = nn.functional.kl_div(logits.log_softmax(-1), targets.values, reduction="sum")
-        return scored(total, targets)
+        if self.label == "soft":
+            total: Tensor = nn.functional.kl_div(logits.log_softmax(-1), targets.values, reduction="sum")
+            return scored(total, targets)
+        each = nn.functional.cross_entropy(logits, targets.values, reduction="none")
+        return scored((each * targets.weights).sum(), targets)
