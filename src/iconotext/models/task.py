@@ -46,7 +46,7 @@ class TaskModel(nn.Module):
             "classes": classes,
             "attributes": attributes,
         }
-        self.trunk = Trunk(system, vocabulary, feature_dim, recompute)
+        self.trunk = Trunk(system, vocabulary, feature_dim, recompute, classes)
         width = pooled_width(system.pool, dims_of(system))
         if task.head == "answer":
             self.head: nn.Module = AnswerHead(system.answer, width, len(task.answers), system.eps)

@@ -36,13 +36,15 @@ def dims_of(system: System) -> Dims:
 class Trunk(nn.Module):
     """A system's embeddings, encoder and pooler for a vocabulary and a kind of region features."""
 
-    def __init__(self, system: System, vocabulary: int, feature_dim: int, recompute: bool = False) -> None:
+    def __init__(
+        self, system: System, vocabulary: int, feature_dim: int, recompute: bool = False, classes: int = 0
+    ) -> None:
         super().__init__()
         self.system = system
         self.feature_dim = feature_dim
         dims = dims_of(system)
         self.text = TextEmbedder(system.text, dims, vocabulary)
-        self.region = RegionEmbedder(system.region, dims, feature_dim, self.text)
+        self.region = RegionEmbedder(system.region, dims, feature_dim, self.text, classes)
         self.encoder = Encoder(system.schedule, dims, recompute)
         self.pooler = Pooler(system.pool, dims)
         initialise(self, system.init)
@@ -51,7 +53,11 @@ class Trunk(nn.Module):
 
     def embed(self, batch: Batch) -> Streams:
         """What the encoder is given."""
-        return Streams.of(self.text(batch.text), self.region(batch.region))
+        if not hasattr(self.region, "appearance"):
+            return Streams.of(self.text(batch.text), self.region(batch))
+        looks = self.region.appearance(batch.region)
+        carried = self.text.looks(looks, batch) if hasattr(self.text, "looks") else None
+        return Streams.of(self.text(batch.text, carried), self.region(batch, looks))
 
     def forward(self, batch: Batch, watch: Callable[[int, Streams], None] | None = None) -> Encoded:
         """The states after the last layer; ``watch`` is shown the streams after each sublayer."""

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def initialise(module: nn.Module, std: float) -> None:
-    """Normal(0, ``std``) for linear maps and tables, 0 for biases, 1 and 0 for norms: BERT's own start at std 0.02.
+    """Normal(0, ``std``) for linear maps and tables, 0 for biases, 1 (or what they say) and 0 for norms: BERT's own start at std 0.02.
 
     ``std`` 0 asks for 1 over the square root of a linear map's input width, which small models from scratch need.
     """
@@ -18,5 +18,4 @@ def initialise(module: nn.Module, std: float) -> None:
         elif isinstance(part, nn.Embedding):
             nn.init.normal_(part.weight, 0.0, std or part.embedding_dim**-0.5)
         elif isinstance(part, nn.LayerNorm):
-            nn.init.ones_(part.weight)
-            nn.init.zeros_(part.bias)
+            part.reset_parameters()

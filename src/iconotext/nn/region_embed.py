@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from iconotext.core.batch import Region
+from iconotext.core.batch import END, Batch, Region, row_of
 from iconotext.core.errors import ConfigError
+from iconotext.nn.appearance import AppearanceMap, Take
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.streams import Dims
-from iconotext.nn.terms import LOCATION_WIDTH, Feature, LinkedPosition, Location, Position, RegionEmbedding, Segment
+from iconotext.nn.terms import (
+    LOCATION_WIDTH,
+    AfterWords,
+    Appearance,
+    Feature,
+    ImageToken,
+    LinkedPosition,
+    Location,
+    Position,
+    RegionEmbedding,
+    Segment,
+)
 from iconotext.nn.text_embed import TextEmbedder
 
 
@@ -21,7 +35,9 @@ class RegionEmbedder(nn.Module):
     what terms share with it: the segment table (UNITER), the positions of linked words and the norm (VisualBERT).
     """
 
-    def __init__(self, embedding: RegionEmbedding, dims: Dims, feature_dim: int, text: TextEmbedder) -> None:
+    def __init__(
+        self, embedding: RegionEmbedding, dims: Dims, feature_dim: int, text: TextEmbedder, classes: int = 0
+    ) -> None:
         super().__init__()
         self.width = dims.width["region"]
         self.linear = nn.ModuleDict()
@@ -32,12 +48,20 @@ class RegionEmbedder(nn.Module):
                 self._shared["segment"] = _owned(text, "segment", "shared region segment")
             elif isinstance(term, LinkedPosition):
                 self._shared["linked"] = _owned(text, "position", "LinkedPosition")
+            elif isinstance(term, AfterWords):
+                self._shared["after"] = _owned(text, "position", "AfterWords")
+                self.first = text.first
+            elif isinstance(term, Appearance):
+                self.appearance = AppearanceMap(term, dims, feature_dim)
+                self.take = Take(term, self.appearance.width, self.width, dims.eps)
+            elif isinstance(term, ImageToken):
+                self.image, self.hidden = nn.Embedding(1, self.width), nn.Embedding(1, self.width)
             elif isinstance(term, Segment):
                 self.linear["segment"] = nn.Embedding(term.size, self.width)
             elif isinstance(term, Position):
                 self.linear["position"] = nn.Embedding(term.size, self.width)
             else:
-                self._map(term, feature_dim, dims)
+                self._map(term, feature_dim, dims, classes)
         self.learned = hasattr(self, "mask_vector")
         if embedding.shared_norm:
             self._shared["norm"] = text.norm
@@ -46,10 +70,15 @@ class RegionEmbedder(nn.Module):
         self.mean = embedding.mean
         self.drop = Dropout(dims.dropout)
 
-    def _map(self, term: Feature | Location, feature_dim: int, dims: Dims) -> None:
+    def _map(self, term: Feature | Location, feature_dim: int, dims: Dims, classes: int) -> None:
         name = "feature" if isinstance(term, Feature) else "location"
-        inputs = feature_dim if isinstance(term, Feature) else LOCATION_WIDTH[term.kind]
-        self.linear[name] = nn.Linear(inputs, self.width)
+        inputs, between = feature_dim, None
+        if isinstance(term, Location):
+            inputs = LOCATION_WIDTH[term.kind] + (classes if term.class_probs else 0)
+            self.class_probs = term.class_probs
+        else:
+            between = term.hidden
+        self.linear[name] = _relu(inputs, between, self.width, dims) if term.relu else nn.Linear(inputs, self.width)
         if term.norm:
             self.norms[name] = nn.LayerNorm(self.width, eps=dims.eps)
         if isinstance(term, Feature) and term.masked == "learned":
@@ -57,16 +86,13 @@ class RegionEmbedder(nn.Module):
 
     @property
     def feature(self) -> nn.Linear | None:
-        """The map from region features, to which a regression head may be tied; ``None`` when regions are not read."""
+        """The map from region features, to which a regression head may be tied; ``None`` where it is not one linear map."""
         layer = self.linear["feature"] if "feature" in self.linear else None
-        assert layer is None or isinstance(layer, nn.Linear)
-        return layer
+        return layer if isinstance(layer, nn.Linear) else None
 
     def _hide(self, region: Region) -> Float[Tensor, "M F"]:
         hidden = region.masked[:, None]
-        weight = self.linear["feature"].weight
-        assert isinstance(weight, Tensor)
-        features = region.features.to(weight.dtype)
+        features = region.features.to(next(self.linear["feature"].parameters()).dtype)
         if self.learned:
             return torch.where(hidden, self.mask_vector.to(features.dtype), features)
         return features.masked_fill(hidden, 0.0)
@@ -77,10 +103,19 @@ class RegionEmbedder(nn.Module):
             return self._hide(region)
         if name == "position":
             return torch.zeros_like(region.segment)
+        if name == "location" and self.class_probs:
+            both = (region.location, region.class_probs)
+            return torch.cat([nn.functional.layer_norm(x, x.shape[1:]) for x in both], dim=1)
         return region.location if name == "location" else region.segment
 
-    def forward(self, region: Region) -> Float[Tensor, "M D"]:
-        parts = []
+    def forward(self, batch: Batch, looks: Float[Tensor, "M W"] | None = None) -> Float[Tensor, "M D"]:
+        """The vectors of the regions; ``looks`` is what the ``Appearance`` term makes of them."""
+        region = batch.region
+        parts = [] if looks is None else [self.take(looks)]
+        if hasattr(self, "image"):
+            parts.append(torch.where(region.masked[:, None], self.hidden.weight, self.image.weight))
+        if "after" in self._shared:
+            parts.append(self._shared["after"](_after_words(batch) + self.first))
         for name, layer in self.linear.items():
             part = layer(self._value(name, region))
             parts.append(self.norms[name](part) if name in self.norms else part)
@@ -101,6 +136,21 @@ def _owned(text: TextEmbedder, table: str, wanted_by: str) -> nn.Module:
     if table not in text.tables:
         raise ConfigError(f"A {wanted_by} needs a {table.capitalize()} term in the text embedding.")
     return text.tables[table]
+
+
+def _relu(inputs: int, between: int | None, outputs: int, dims: Dims) -> nn.Sequential:
+    """Linear, ReLU, and once more where there is a width ``between``, then dropout."""
+    widths = [inputs, outputs] if between is None else [inputs, between, outputs]
+    layers = [part for one, other in pairwise(widths) for part in (nn.Linear(one, other), nn.ReLU())]
+    return nn.Sequential(*layers, Dropout(dims.dropout))
+
+
+def _after_words(batch: Batch) -> Int[Tensor, "M"]:
+    """For each region the position after the last word of its row; [END] is no word."""
+    text, offsets = batch.text, batch.region.offsets
+    after = torch.where(text.ids == END, 0, text.position + 1)
+    last = after.new_zeros(offsets.numel() - 1).scatter_reduce(0, row_of(text.offsets), after, "amax")
+    return last[row_of(offsets)]
 
 
 def _mean(positions: nn.Module, linked: Tensor) -> Float[Tensor, "M D"]:

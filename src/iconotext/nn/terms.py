@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-LocationKind = Literal["none", "box4", "box5", "box7"]
-LOCATION_WIDTH: dict[str, int] = {"none": 0, "box4": 4, "box5": 5, "box7": 7}
+LocationKind = Literal["none", "box4", "box5", "box6", "box7", "sincos"]
+LOCATION_WIDTH: dict[str, int] = {"none": 0, "box4": 4, "box5": 5, "box6": 6, "box7": 7, "sincos": 4}
 
 
 @dataclass(frozen=True)
 class Word:
-    """The word table."""
+    """The word table.
+
+    ``end`` adds a vector for [END], which stands outside of the vocabulary. With ``learned`` only so many of the first ids
+    learn, in a table of their own; the rest stays as it was given (VL-BERT's frozen words).
+    """
+
+    end: bool = False
+    learned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,19 +49,28 @@ class Segment:
 class Feature:
     """A linear map of the region feature; ``masked`` says what stands for a hidden one.
 
-    "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature.
+    "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature. With ``relu``
+    a ReLU and dropout follow, after a layer of ``hidden`` width with its own ReLU where that is given (Unified VLP).
     """
 
     norm: bool = False
     masked: Literal["zero", "learned"] = "zero"
+    relu: bool = False
+    hidden: int | None = None
 
 
 @dataclass(frozen=True)
 class Location:
-    """A linear map of the location encoding."""
+    """A linear map of the location encoding.
+
+    With ``relu`` a ReLU and dropout follow. ``class_probs`` puts the detector's classes beside the encoding; each of the two
+    is brought to mean 0 and deviation 1 before (Unified VLP).
+    """
 
     kind: LocationKind
     norm: bool = False
+    relu: bool = False
+    class_probs: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,61 @@ class LinkedPosition:
     """The mean of the text's position vectors at the words that name the region; nothing where no word does (VisualBERT)."""
 
 
-TextTerm = Word | Position | Segment
-RegionTerm = Feature | Location | Segment | Position | LinkedPosition
+Gain = Literal["norm", "scale"]
+"""How much of a region's appearance is taken: by a layer norm ("norm") or by one number ("scale")."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Location and feature side by side, through dropout, one linear map and a ReLU to ``width`` (None: the stream's).
+
+    The location is taken as ``sines`` sines and as many cosines of each of its numbers; a learned vector stands for the
+    feature of a hidden region. What comes out is taken by a ``gain`` whose weight begins at ``begin`` (VL-BERT).
+    """
+
+    kind: LocationKind = "sincos"
+    sines: int = 256
+    width: int | None = None
+    gain: Gain = "norm"
+    begin: float = 0.0
+
+
+@dataclass(frozen=True)
+class WholeImage:
+    """Each word also carries the ``Appearance`` of its image's first region, or of the region that it names (VL-BERT).
+
+    ``width`` is the appearance's (None: the stream's). With ``alone`` a learned vector stands for it in a row without
+    regions; [END] carries nothing.
+    """
+
+    width: int | None = None
+    gain: Gain = "norm"
+    begin: float = 0.0
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class ImageToken:
+    """The special word [IMG] that every region is, and another that a hidden region is (VL-BERT)."""
+
+
+@dataclass(frozen=True)
+class AfterWords:
+    """The text's position vector of the place after the row's words, the same for all its regions (VL-BERT)."""
+
+
+@dataclass(frozen=True)
+class TaskToken:
+    """A vector for each of ``size`` tasks, which stands for the sum of the other terms where the batch has a task's token.
+
+    The token has neither position nor segment, and no word counts it (12-in-1).
+    """
+
+    size: int = 20
+
+
+TextTerm = Word | Position | Segment | WholeImage | TaskToken
+RegionTerm = Feature | Location | Segment | Position | LinkedPosition | Appearance | ImageToken | AfterWords
 
 
 @dataclass(frozen=True)
@@ -88,4 +157,4 @@ class RegionEmbedding:
     @property
     def location(self) -> LocationKind:
         """The location encoding that the embedding reads."""
-        return next((term.kind for term in self.terms if isinstance(term, Location)), "none")
+        return next((term.kind for term in self.terms if isinstance(term, Location | Appearance)), "none")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from iconotext.core.batch import Text
+from iconotext.core.batch import END, TASK, Text
+from iconotext.nn.appearance import WordLooks
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.streams import Dims
-from iconotext.nn.terms import Position, Segment, TextEmbedding, Word
+from iconotext.nn.terms import Position, Segment, TaskToken, TextEmbedding, Word
 
 
 class TextEmbedder(nn.Module):
-    """The sum of a ``TextEmbedding``'s terms, layer norm, dropout (BERT)."""
+    """The sum of a ``TextEmbedding``'s terms, layer norm, dropout (BERT).
+
+    ``looks`` is there where the words carry what their image looks like.
+    """
 
     def __init__(self, embedding: TextEmbedding, dims: Dims, vocabulary: int) -> None:
         super().__init__()
@@ -22,11 +27,20 @@ class TextEmbedder(nn.Module):
         for term in embedding.terms:
             if isinstance(term, Word):
                 self.tables["word"] = nn.Embedding(vocabulary, width)
+                if term.end:
+                    self.end = nn.Embedding(1, width)
+                if term.learned is not None:
+                    self.tables["word"].requires_grad_(False)
+                    self.learned = nn.Embedding(term.learned, width)
             elif isinstance(term, Position):
                 self.tables["position"] = nn.Embedding(term.size, width, padding_idx=0 if term.fixed else None)
                 self.first = term.first
             elif isinstance(term, Segment):
                 self.tables["segment"] = nn.Embedding(term.size, width, padding_idx=0 if term.fixed else None)
+            elif isinstance(term, TaskToken):
+                self.tables["task"] = nn.Embedding(term.size, width)
+            else:
+                self.looks = WordLooks(term, dims)
         self.norm = nn.LayerNorm(width, eps=dims.eps)
         self.drop = Dropout(dims.dropout)
 
@@ -37,7 +51,24 @@ class TextEmbedder(nn.Module):
         assert isinstance(table, nn.Embedding)
         return table
 
-    def forward(self, text: Text) -> Float[Tensor, "N D"]:
-        indices = {"word": text.ids, "position": text.position + self.first, "segment": text.segment}
-        parts = [table(indices[name]) for name, table in self.tables.items()]
-        return self.drop(self.norm(sum(parts[1:], parts[0])))  # type: ignore[no-any-return]
+    def _words(self, ids: Int[Tensor, "N"]) -> Float[Tensor, "N D"]:
+        known = ids.clamp(min=0) if hasattr(self, "end") or "task" in self.tables else ids
+        words: Tensor = self.tables["word"](known)
+        if hasattr(self, "learned"):
+            few = self.learned.num_embeddings
+            words = torch.where((known < few)[:, None], self.learned(known.clamp(max=few - 1)), words)
+        return torch.where((ids == END)[:, None], self.end.weight, words) if hasattr(self, "end") else words
+
+    def forward(self, text: Text, looks: Float[Tensor, "N D"] | None = None) -> Float[Tensor, "N D"]:
+        """The vectors of the words; ``looks`` is what each carries of its image, by a ``WholeImage`` term."""
+        parts = [self._words(text.ids)] if "word" in self.tables else []
+        for name, index in (("position", text.position + self.first), ("segment", text.segment)):
+            if name in self.tables:
+                parts.append(self.tables[name](index))
+        if looks is not None:
+            parts.append(looks)
+        total = sum(parts[1:], parts[0])
+        if "task" in self.tables:
+            tasks = self.tables["task"]((TASK - text.ids).clamp(min=0))
+            total = torch.where((text.ids <= TASK)[:, None], tasks, total)
+        return self.drop(self.norm(total))  # type: ignore[no-any-return]
