@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from iconotext.convert import uniter, vilbert
+from iconotext.convert import bert, unimo, uniter, vilbert, visualbert
 from iconotext.convert.carry import Carried
 from iconotext.convert.checkpoint import convert, recognise
 from iconotext.convert.rules import Release
 
-RELEASES: dict[str, Release] = {release.name: release for release in (uniter.RELEASE, vilbert.RELEASE)}
+RELEASES: dict[str, Release] = {
+    release.name: release
+    for release in (
+        bert.RELEASE,
+        visualbert.RELEASE,
+        visualbert.TRANSFORMERS_RELEASE,
+        unimo.RELEASE,
+        uniter.RELEASE,
+        vilbert.RELEASE,
+    )
+}
 
 __all__ = ["RELEASES", "Carried", "Release", "convert", "recognise"]

@@ -76,11 +76,13 @@ def carry(
     return Carried(tuple(key for key in found if key in taken), left, tuple(unfilled))
 
 
-def modern_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict without a wrapper's ``module.`` and with LayerNorm's old gamma and beta renamed."""
+def modern_names(state: Mapping[str, Tensor], beginnings: Mapping[str, str] | None = None) -> dict[str, Tensor]:
+    """The state dict without a wrapper's ``module.``, with other ``beginnings`` and LayerNorm's old gamma and beta renamed."""
     renamed = {}
     for key, tensor in state.items():
         key = key.removeprefix("module.")
+        begin = next((begin for begin in beginnings or () if key.startswith(begin)), "")
+        key = (beginnings or {}).get(begin, "") + key.removeprefix(begin)
         key = key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
         renamed[key] = tensor
     return renamed

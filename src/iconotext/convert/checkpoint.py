@@ -52,7 +52,7 @@ def convert(release: Release, config: Mapping[str, Any], state: Mapping[str, Ten
         ConfigError: the config does not state what the release's does.
         DataError: a tensor is missing, has no place, or has another shape; the message names it.
     """
-    named = modern_names(state)
+    named = modern_names(state, release.renamed)
     page = release.system(Stated(config, release))
     rules = release.rules(page)
     parts: dict[str, list[str]] = {}
@@ -81,13 +81,13 @@ def recognise(
     Raises:
         ConfigError: several releases have them, or none; the message says what kept the nearest from it.
     """
-    named = modern_names(state)
     fitting: list[Release] = []
     nearest: tuple[float, str] = (NEAR, "")
     for release in releases:
         near = 0.0
         try:
             stated = release.published if config is None else config
+            named = modern_names(state, release.renamed)
             known = {rule.source for rule in release.rules(release.system(Stated(stated, release)))}
             near = len(known & named.keys()) / max(1, len(named))
             if near >= NEAR:

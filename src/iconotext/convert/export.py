@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from iconotext.convert.rules import Release
@@ -12,8 +13,9 @@ from iconotext.core.errors import ConfigError
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
 
-NOT_COMPUTED = frozenset(
-    "name title paper mix answer layout recipe dropout attention_dropout init departures sizes".split()
+NOT_COMPUTED = (
+    *("name", "title", "paper", "mix", "answer", "layout", "recipe", "dropout", "attention_dropout", "init"),
+    *("departures", "sizes"),
 )
 """Fields of a page that the numbers of a finished model do not depend on."""
 
@@ -45,7 +47,9 @@ def export(model: PretrainModel, release: Release) -> tuple[dict[str, Any], dict
             f"The model has no {', '.join(missing)}, which {release.source} needs: pre-train it with the objectives of "
             "the system's page."
         )
-    return config, {rule.source: rule.place(own[rule.target]).clone() for rule in rules}
+    return config, {
+        rule.source: rule.give(own[rule.target]).clone(memory_format=torch.contiguous_format) for rule in rules
+    }
 
 
 def remaining(model: PretrainModel, release: Release) -> tuple[str, ...]:

@@ -6,20 +6,58 @@ are one matrix here). Run backwards, the same rules name our tensors as the orig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from iconotext.models.system import System
 
 
+def _unchanged(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _transposed(tensor: Tensor) -> Tensor:
+    return tensor.t() if tensor.ndim == 2 else tensor
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.flatten(1) if tensor.ndim == 4 else tensor
+
+
+def _square(tensor: Tensor) -> Tensor:
+    side = math.isqrt(tensor.shape[1] // 3)
+    return tensor.view(-1, 3, side, side)
+
+
+def _bare(tensor: Tensor) -> Tensor:
+    while tensor.ndim > 1 and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    return tensor
+
+
+def _batched(tensor: Tensor) -> Tensor:
+    return tensor.view(1, -1, tensor.shape[-1])
+
+
+FORMS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "same": (_unchanged, _unchanged),
+    "transposed": (_transposed, _transposed),
+    "patches": (_flat, _square),
+    "one": (_bare, _batched),
+}
+"""From the source's form to ours, and back: a matrix that is multiplied from the right, a convolution over square patches of
+three colours, a batch of one."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """``source`` fills slice ``part`` of ``of`` equal ones (along the first axis) of ``target``.
 
-    ``row`` takes one row of the source.
+    ``row`` takes one row of the source; ``form`` says how the source lays out what is ours otherwise.
     """
 
     source: str
@@ -27,10 +65,15 @@ class Rule:
     part: int = 0
     of: int = 1
     row: int | None = None
+    form: Literal["same", "transposed", "patches", "one"] = "same"
 
     def take(self, tensor: Tensor) -> Tensor:
         """What of the source is carried over."""
-        return tensor if self.row is None else tensor[self.row]
+        return FORMS[self.form][0](tensor if self.row is None else tensor[self.row])
+
+    def give(self, target: Tensor) -> Tensor:
+        """The slice of the target as the source has it."""
+        return FORMS[self.form][1](self.place(target))
 
     def place(self, target: Tensor) -> Tensor:
         """The slice of the target that this rule fills, as a view."""
@@ -42,6 +85,10 @@ class Rule:
 class Release:
     """One published layout: how to make the system from its config, which tensors go where, and which are dropped and why.
 
+    ``renamed`` maps how names begin in some files to how they begin in ours: a wrapper's prefix, or one that is left out.
+    ``ties`` maps a name that repeats a tensor to that tensor's name: a file may have either or both, but not two that differ.
+    ``optional`` are parts of ours (prefixes) that a file may lack as a whole; each head is such a part in any case.
+    ``published`` is the config of the base model, for a file that has none beside it.
     ``config`` makes the config of a page and the model's sizes, where models are written in this layout as well.
     """
 
@@ -51,6 +98,7 @@ class Release:
     rules: Callable[[System], Sequence[Rule]]
     sizes: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     dropped: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
     published: Mapping[str, Any] = field(default_factory=dict)

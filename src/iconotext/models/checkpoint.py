@@ -30,13 +30,16 @@ from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.models.task import TaskKind, TaskModel
 from iconotext.nn import schedule, terms
-from iconotext.objectives.base import Negatives
+from iconotext.objectives.base import Negatives, Rewrites
+from iconotext.objectives.contrastive import Contrastive, CrossModalContrastive
+from iconotext.objectives.iqa import IQA
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
 from iconotext.objectives.mix import OneAtATime, Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives.nsp import NSP
 from iconotext.objectives.wra import WRA
 
 CLASSES: dict[str, type] = {
@@ -44,9 +47,10 @@ CLASSES: dict[str, type] = {
     for found in (
         *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, TaskKind),
         *(schedule.Attend, schedule.FeedForward),
-        *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location),
+        *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TextEmbedding, terms.RegionEmbedding),
-        *(MLM, MRFR, MRC, ITM, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
+        *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
+        *(Contrastive, CrossModalContrastive, Rewrites),
     )
 }
 """Everything that a config may hold."""

@@ -1,7 +1,19 @@
 """One page a system; the table of them all."""
 
 from iconotext.models.system import System
+from iconotext.systems.bert import BERT
+from iconotext.systems.unimo import UNIMO
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
+from iconotext.systems.visualbert import VISUALBERT
 
-SYSTEMS: dict[str, System] = {page.name: page for page in (UNITER, VILBERT)}
+SYSTEMS: dict[str, System] = {
+    page.name: page
+    for page in (
+        BERT,
+        VISUALBERT,
+        UNIMO,
+        UNITER,
+        VILBERT,
+    )
+}

@@ -1,0 +1,47 @@
+"""VisualBERT: single-stream, words are hidden, regions are not (Li et al., 2019)."""
+
+from iconotext.heads.answer import AnswerHeadKind
+from iconotext.heads.pool import FirstToken
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
+from iconotext.models.system import Layout, Recipe, System
+from iconotext.nn.schedule import joint_layer
+from iconotext.nn.terms import Feature, LinkedPosition, Position, RegionEmbedding, Segment, TextEmbedding, Word
+from iconotext.objectives.base import Negatives
+from iconotext.objectives.itm import ITM
+from iconotext.objectives.mix import Phases, Together
+from iconotext.objectives.mlm import MLM
+
+VISUALBERT = System(
+    name="visualbert",
+    title="VisualBERT",
+    paper="Li et al., VisualBERT: A Simple and Performant Baseline for Vision and Language, arXiv:1908.03557, 2019",
+    text=TextEmbedding((Word(), Position(512), Segment(2))),
+    region=RegionEmbedding((Feature(), Position(512), Segment(2), LinkedPosition()), shared_norm=True),
+    schedule=12 * joint_layer(),
+    pool=FirstToken("tanh"),
+    mix=Together((MLM(rate=0.15, at_least_one=False), ITM(negatives=Negatives(0.5, "text"), matched=1))),
+    answer=AnswerHeadKind("transform", hidden=2.0),
+    layout=Layout(region_segment=0, max_words=125, max_regions=100, sentences=2),
+    recipe=Recipe(steps=88_000, batch=64, learning_rate=5e-5, warmup=8_800, weight_decay=0.01, clip=1.0),
+    width=768,
+    heads=12,
+    hidden=3072,
+    region_width=768,
+    region_heads=12,
+    region_hidden=3072,
+    sizes={
+        "tiny": {
+            "schedule": 3 * joint_layer(),
+            **SMALL,
+            "layout": Layout(region_segment=0, max_words=60, max_regions=100),
+            "mix": Phases(((0.35, TINY_MLM), (0.65, Together((TINY_MLM, TINY_ITM))))),
+            "departures": (*SMALL["departures"], "One caption a row, so that the match is about the picture."),
+        },
+    },
+    departures=(
+        "A caption that stands in for another is checked to be of another image and not the same sentence.",
+        "A pair of captions that is too long loses the end of its longer one, not the front of both.",
+        "The pooler is trained and gradients are clipped by their global norm; the original's code leaves the pooler as BERT "
+        "has it and clips each tensor by itself. AdamW corrects the bias of its averages.",
+    ),
+)
