@@ -40,10 +40,10 @@ class Case:
         return float(self.info["tolerance"]["max_abs"])
 
     def model(self) -> PretrainModel:
-        """The case's weights through the converter, with every tensor accounted for."""
+        """The case's weights through the converter, with every tensor accounted for; a head may be missing as a whole."""
         release = RELEASES[self.info["system"]]
         model, carried = convert(release, self.info["config"], load_file(self.folder / "weights.safetensors"))
-        assert carried.unfilled == ()
+        assert all(name.startswith("heads.") for name in carried.unfilled), carried.unfilled
         assert all(reason != "no place in this model" for reason in carried.left.values()), carried.left
         return model.eval()
 

@@ -14,7 +14,7 @@ from iconotext.core.batch import Batch
 from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw, derive, generator
 from iconotext.core.vocab import Vocab
-from iconotext.objectives.base import Corrupted, Negatives, Objective, Targets
+from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites, Targets
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def objectives(mix: Mix) -> tuple[Objective, ...]:
     return tuple({o.name: o for o in found}.values())
 
 
-def negatives(chosen: Sequence[Objective]) -> Negatives | None:
+def negatives(chosen: Sequence[Objective]) -> Negatives | Rewrites | None:
     """How mismatched pairs are made for these objectives, ``None`` when all pairs match."""
     wanted = {o.negatives for o in chosen if o.negatives is not None}
     if len(wanted) > 1:
