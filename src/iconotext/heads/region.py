@@ -11,11 +11,11 @@ from iconotext.heads.transform import Transform
 class _RegionHead(nn.Module):
     """The hidden step of a head: its own, or one that it uses together with others, which the model then owns."""
 
-    def __init__(self, width: int, eps: float, shared: Transform | None) -> None:
+    def __init__(self, width: int, eps: float, shared: Transform | None, norm: bool = True) -> None:
         super().__init__()
         self._shared = [] if shared is None else [shared]  # a list hides it from parameters()
         if shared is None:
-            self.transform = Transform(width, width, eps)
+            self.transform = Transform(width, width, eps, norm=norm)
 
     def hidden(self, states: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """The states after the hidden step."""
@@ -40,10 +40,12 @@ class RegressionHead(_RegionHead):
 
 
 class ClassHead(_RegionHead):
-    """Linear, GELU, layer norm, linear to the detector's classes or attributes."""
+    """Linear, GELU, layer norm (or none), linear to the detector's classes or attributes."""
 
-    def __init__(self, width: int, classes: int, eps: float, shared: Transform | None = None) -> None:
-        super().__init__(width, eps, shared)
+    def __init__(
+        self, width: int, classes: int, eps: float, shared: Transform | None = None, norm: bool = True
+    ) -> None:
+        super().__init__(width, eps, shared, norm)
         self.decoder = nn.Linear(width, classes)
 
     def forward(self, states: Float[Tensor, "P D"]) -> Float[Tensor, "P C"]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from iconotext.core.batch import Batch, Encoded, Loss, map_tensors
+from iconotext.core.batch import Batch, Encoded, Loss, map_tensors, row_of
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.heads.transform import Transform
@@ -164,6 +164,13 @@ class Objective(Protocol):
 def scored(sum: Float[Tensor, ""], targets: Targets) -> Loss:
     """A loss over exactly the targets."""
     return Loss(sum, sum.new_tensor(targets.count))
+
+
+def row_by_row(positions: Int[Tensor, "P"], offsets: Int[Tensor, "B1"]) -> tuple[Float[Tensor, "P"], float]:
+    """Weights and count of a mean over rows of each row's mean, as VL-BERT's code has it: both with 1e-4 in the divisor."""
+    row = row_of(offsets)[positions]
+    many = torch.bincount(row, minlength=offsets.numel() - 1)
+    return 1 / (many[row] + 1e-4), float((many > 0).sum()) + 1e-4 * bool(len(row))
 
 
 def nothing() -> Targets:
