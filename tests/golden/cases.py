@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,15 @@ class Case:
     def outputs(self) -> dict[str, Tensor]:
         return load_file(self.folder / "outputs.safetensors")
 
+    @cached_property
+    def compared(self) -> set[str]:
+        """The recorded outputs that were compared so far."""
+        return set()
+
+    def assert_all_compared(self, left_out: Mapping[str, str] | None = None) -> None:
+        """Asserts that no recorded output was passed over, but those that ``left_out`` names, with a reason each."""
+        assert self.outputs.keys() - (left_out or {}).keys() == self.compared
+
     @property
     def tolerance(self) -> float:
         return float(self.info["tolerance"]["max_abs"])
@@ -50,6 +60,7 @@ class Case:
     def compare(self, name: str, ours: Tensor, valid: Tensor | None = None) -> None:
         """Asserts that ``ours`` is the recorded output, where it is valid."""
         theirs = self.outputs[name]
+        self.compared.add(name)
         if valid is not None:
             theirs = theirs[valid.bool()]
         assert ours.shape == theirs.shape, (name, ours.shape, theirs.shape)
@@ -63,6 +74,7 @@ class Case:
         found = [name for name in self.outputs if name.startswith("grad/")]
         assert found
         for name in found:
+            self.compared.add(name)
             rule = rules[name.removeprefix("grad/")]
             gradient = parameters[rule.target].grad
             assert gradient is not None, name
