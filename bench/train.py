@@ -41,7 +41,7 @@ from iconotext.objectives.mix import OneAtATime, Together, corrupt
 from iconotext.recipes.material import seating
 from iconotext.systems import SYSTEMS
 from iconotext.train.config import TrainConfig
-from iconotext.train.optim import adamw
+from iconotext.train.optim import adamw, update
 from iconotext.train.precision import autocast
 
 REGIONS, FEATURE, CLASSES, WORDS = 36, 2048, 1601, 30522
@@ -103,7 +103,10 @@ def ours(name: str, batch: int, precision: str, device: torch.device) -> tuple[S
             torch.manual_seed(1)
             with autocast(precision, device):  # type: ignore[arg-type]
                 losses = model(micro)
-            finish(model, optimiser, sum(weights[n] * loss.mean for n, loss in losses.items()))
+            optimiser.zero_grad(set_to_none=True)
+            sum(weights[n] * loss.mean for n, loss in losses.items()).backward()
+            gradients = [p.grad for p in model.parameters() if p.grad is not None]
+            update(optimiser, gradients, min(1.0, 5.0 / float(nn.utils.get_total_norm(gradients))))
 
     return step, len(micros), model
 
@@ -162,17 +165,12 @@ def theirs(name: str, batch: int, precision: str, device: torch.device) -> tuple
     def step() -> None:
         with autocast(precision, device):  # type: ignore[arg-type]
             loss = model(**x).loss
-        finish(model, optimiser, loss)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
 
     return step, 1, model
-
-
-def finish(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Any) -> None:
-    """Backward, clipping, update."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-    optimiser.step()
 
 
 def products(model: PretrainModel, step: Step) -> Counter[tuple[int, ...]]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iconotext.train.config import Group, TrainConfig
 from iconotext.train.schedule import learning_rate
@@ -70,6 +70,21 @@ def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, step: int) -
     for group in optimiser.param_groups:
         group["lr"] = rate * group["rate"]
     return rate
+
+
+def update(optimiser: torch.optim.Optimizer, gradients: list[Tensor], factor: float) -> None:
+    """One step with the gradients times ``factor``.
+
+    A fused optimiser scales in its own pass over the memory, by the way that gradient scalers use.
+    """
+    fused = factor != 1.0 and all(group.get("fused") for group in optimiser.param_groups)
+    if fused:
+        optimiser.grad_scale = torch.tensor(1 / factor, device=gradients[0].device)  # type: ignore[attr-defined]
+    elif factor != 1.0:
+        torch._foreach_mul_(gradients, factor)
+    optimiser.step()
+    if fused:
+        del optimiser.grad_scale  # type: ignore[attr-defined]
 
 
 def describe(optimiser: torch.optim.Optimizer) -> str:

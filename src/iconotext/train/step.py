@@ -15,6 +15,7 @@ from iconotext.core.batch import Loss
 from iconotext.core.errors import ConfigError
 from iconotext.train.config import Precision
 from iconotext.train.dist import World
+from iconotext.train.optim import update
 from iconotext.train.precision import autocast
 
 T = TypeVar("T")
@@ -110,9 +111,7 @@ class Step(Generic[M]):
         if not outcome.finite:
             self.optimiser.zero_grad(set_to_none=True)
             return Outcome(scored, norm, int(rows), int(tokens), stopping > 0, self._blame(micros, first, parts))
-        if self.clip is not None and norm > self.clip:
-            torch._foreach_mul_(gradients, self.clip / norm)
-        self.optimiser.step()
+        update(self.optimiser, gradients, self.clip / norm if self.clip is not None and norm > self.clip else 1.0)
         return outcome
 
     def _backward(self, micro: M, counts: Mapping[str, float]) -> Float[Tensor, "O 2"]:
