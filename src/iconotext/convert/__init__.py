@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iconotext.convert import bert, unimo, uniter, vilbert, visualbert
+from iconotext.convert import bert, lxmert, twelve_in_one, unimo, uniter, vilbert, visualbert
 from iconotext.convert.carry import Carried
 from iconotext.convert.checkpoint import convert, recognise
 from iconotext.convert.rules import Release
@@ -11,11 +11,14 @@ RELEASES: dict[str, Release] = {
     release.name: release
     for release in (
         bert.RELEASE,
+        lxmert.RELEASE,
+        lxmert.HF,
         visualbert.RELEASE,
         visualbert.TRANSFORMERS_RELEASE,
         unimo.RELEASE,
         uniter.RELEASE,
         vilbert.RELEASE,
+        twelve_in_one.RELEASE,
     )
 }
 

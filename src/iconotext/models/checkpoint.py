@@ -25,7 +25,8 @@ from iconotext.core.errors import DataError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken, Product
+from iconotext.heads.pool import FirstToken, Product, Sum
+from iconotext.heads.tasks import TaskHead
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.models.task import TaskKind, TaskModel
@@ -39,15 +40,17 @@ from iconotext.objectives.mix import OneAtATime, Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives.nce import RegionNCE
 from iconotext.objectives.nsp import NSP
 from iconotext.objectives.wra import WRA
 
 CLASSES: dict[str, type] = {
     found.__name__: found
     for found in (
-        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, TaskKind),
+        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, Sum, TaskHead, TaskKind),
         *(schedule.Attend, schedule.FeedForward),
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
+        *(terms.TaskToken, RegionNCE),
         *(terms.TextEmbedding, terms.RegionEmbedding),
         *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
         *(Contrastive, CrossModalContrastive, Rewrites),
@@ -76,8 +79,15 @@ class Saved:
 
     @property
     def tokenizer(self) -> Path:
-        """The tokenizer's file."""
-        return self.path / "tokenizer.json"
+        """The tokenizer's file.
+
+        Raises:
+            MissingPiece: the checkpoint was converted without one.
+        """
+        path = self.path / "tokenizer.json"
+        if not path.is_file():
+            raise MissingPiece(f"{self.path} has no tokenizer: convert it again with `--tokenizer FILE`.")
+        return path
 
 
 def save(
@@ -85,7 +95,7 @@ def save(
 ) -> None:
     """Writes the checkpoint folder; ``model.safetensors`` comes last, so its presence means "complete".
 
-    ``tokenizer`` is the JSON text of the tokenizer.
+    ``tokenizer`` is the JSON text of the tokenizer, empty where none is known.
     """
     path.mkdir(parents=True, exist_ok=True)
     weights = path / "model.safetensors"
@@ -98,9 +108,10 @@ def save(
         "task": to_data(task),
     }
     write_json(path / "config.json", config)
-    aside = path / ".tokenizer.json"
-    aside.write_text(tokenizer, encoding="utf-8")
-    os.replace(aside, path / "tokenizer.json")
+    if tokenizer:
+        aside = path / ".tokenizer.json"
+        aside.write_text(tokenizer, encoding="utf-8")
+        os.replace(aside, path / "tokenizer.json")
     write_json(path / "features.json", dataclasses.asdict(features))
     write_json(path / "run.json", {**run, "versions": versions(), "machine": machine()})
     aside = path / ".model.safetensors"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from iconotext.core.errors import ConfigError
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Pool
+from iconotext.heads.tasks import TaskHead
 from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule, separable
 from iconotext.nn.terms import RegionEmbedding, TextEmbedding
 from iconotext.objectives.mix import Mix
@@ -53,7 +54,8 @@ class System:
     """One published system (or one of the user's own); ``sizes`` names changes to it, such as "tiny" or "large".
 
     Widths, heads and feed-forward widths (``hidden``) are by stream; ``init`` 0 means one over the square root of the input
-    width. ``departures`` says in words where this page differs from the paper or its code.
+    width. ``tasks`` are the heads of a model that does several tasks at once. ``departures`` says in words where this page
+    differs from the paper or its code.
     """
 
     name: str
@@ -78,6 +80,7 @@ class System:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     init: float = 0.02
+    tasks: tuple[TaskHead, ...] = ()
     departures: tuple[str, ...] = ()
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

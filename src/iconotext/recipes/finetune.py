@@ -226,7 +226,8 @@ def model_of(options: FinetuneOptions, saved: Saved, task: Task, shares: Float[T
     """
     source = saved.model
     torch.manual_seed(options.seed)
-    model = TaskModel(source.system, task.kind, **source.shape, recompute=options.recompute)
+    shape = {name: size for name, size in source.shape.items() if name != "tasks"}  # the heads of tasks stay behind
+    model = TaskModel(source.system, task.kind, **shape, recompute=options.recompute)
     if isinstance(model.head, AnswerHead) and shares is not None:
         model.head.begin_at(shares)
     if options.scratch:

@@ -2,6 +2,8 @@
 
 from iconotext.models.system import System
 from iconotext.systems.bert import BERT
+from iconotext.systems.lxmert import LXMERT
+from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
 from iconotext.systems.unimo import UNIMO
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
@@ -15,5 +17,7 @@ SYSTEMS: dict[str, System] = {
         UNIMO,
         UNITER,
         VILBERT,
+        LXMERT,
+        TWELVE_IN_ONE,
     )
 }
