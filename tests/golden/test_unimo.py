@@ -9,7 +9,7 @@ import torch
 from cases import Case, find, packed_region, packed_text, pair_up
 from torch import Tensor
 
-from iconotext.core.batch import Batch, Text, offsets_of, row_of
+from iconotext.core.batch import Batch, row_of
 from iconotext.models.pretrain import PretrainModel
 from iconotext.objectives.base import Targets
 

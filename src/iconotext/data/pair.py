@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,16 @@ TRIES = 16
 class Drawn:
     """Which text and which image each row of a batch gets.
 
-    ``text`` indexes ``PairTable.texts`` where ``swapped`` is False, ``PairTable.swapped`` where it is True.
+    ``text`` indexes ``PairTable.texts`` where ``swapped`` is False, ``PairTable.swapped`` where it is True. ``positions`` are
+    the rows' in the epoch; ``group`` rows in a row are drawn from one.
     """
 
     text: NDArray[np.int64]
     image: NDArray[np.int64]
     matched: NDArray[np.bool_]
     swapped: NDArray[np.bool_]
+    positions: NDArray[np.int64]
+    group: int = 1
 
 
 class PairTable:
@@ -59,6 +63,9 @@ class PairTable:
         self._all = self.texts if self.swapped is None else TokenTable.joined([self.texts, self.swapped])
         keys: dict[str, int] = {}
         self._key = np.array([keys.setdefault(text, len(keys)) for text in self.strings])
+        self._by_image = np.argsort(self.image_of, kind="stable")
+        count = np.bincount(self.texts.ids, minlength=words.vocab.size)
+        self._rarity = -np.log((count + 1) / (count.sum() + len(count)))
         self._said = set(zip(self.image_of.tolist(), self._key.tolist()))
         self.region_counts = store.counts[store.rows(self.images)]
 
@@ -71,11 +78,14 @@ class PairTable:
         total: NDArray[np.int64] = np.minimum(self.texts.lengths, max_words) + 2 + regions
         return total
 
-    def draw(self, rows: NDArray[np.int64], draw: Draw, rate: float, replace: str, swapped: float) -> Drawn:
+    def draw(
+        self, rows: NDArray[np.int64], draw: Draw, rate: float, replace: str, swapped: float, alike: int = 1
+    ) -> Drawn:
         """The rows as they are, or mismatched with probability ``rate``.
 
         A mismatched row gets an ``image`` or a ``text`` (``replace``) of another image, with which the data does not pair
-        the same sentence; or, with probability ``swapped``, its own text with one word made false, where the data has that.
+        the same sentence: of ``alike`` candidates the one whose text has most in common with the row's own. Or, with
+        probability ``swapped``, its own text with one word made false, where the data has that.
         """
         text, image = rows.copy(), self.image_of[rows]
         wrong = uniform(draw.keys("mismatch")) < rate
@@ -83,28 +93,75 @@ class PairTable:
         if self.swapped is not None and swapped > 0:
             exchanged = wrong & (uniform(draw.keys("swap")) < swapped) & (self.swapped.lengths[rows] > 0)
         todo = wrong & ~exchanged
-        for attempt in range(TRIES):
-            if not todo.any():
-                break
-            number = uniform(draw.keys(f"partner {attempt}"))
-            for i in np.flatnonzero(todo):
-                if self._exchange(text, image, int(i), float(number[i]), replace):
-                    todo[i] = False
-        return Drawn(text, image, ~wrong | todo, exchanged)
+        numbers = np.stack([uniform(draw.keys(f"partner {attempt}")) for attempt in range(TRIES + alike - 1)])
+        candidates = (numbers * len(self)).astype(np.int64)
+        for i in np.flatnonzero(todo):
+            partner = self._partner(int(rows[i]), candidates[:, i], replace, alike)
+            if partner is None:
+                continue
+            todo[i] = False
+            if replace == "image":
+                image[i] = self.image_of[partner]
+            else:
+                text[i] = partner
+        return Drawn(text, image, ~wrong | todo, exchanged, draw.positions)
 
-    def _exchange(self, text: NDArray[np.int64], image: NDArray[np.int64], i: int, number: float, replace: str) -> bool:
-        """Give row i another image or text, unless the data says that they belong together."""
-        if replace == "image":
-            other = int(number * len(self.images))
-            if other == image[i] or (other, int(self._key[text[i]])) in self._said:
-                return False
-            image[i] = other
-        else:
-            candidate = int(number * len(self.strings))
-            if self.image_of[candidate] == image[i] or (int(image[i]), int(self._key[candidate])) in self._said:
-                return False
-            text[i] = candidate
-        return True
+    def rewritten(self, rows: NDArray[np.int64], draw: Draw, positives: int, negatives: int) -> Drawn:
+        """Groups with one image: a row's text, ``positives`` other texts of its image, ``negatives`` that are wrong for it.
+
+        The first wrong one is the text with one word made false, where the data has that; the others are of other images. Of
+        as many rows as a group has one is taken, so that a batch of groups is as large as one of pairs.
+        """
+        size = 1 + positives + negatives
+        kept = draw.positions % size == 0
+        kept[0] |= not kept.any()
+        rows, draw = rows[kept], dataclasses.replace(draw, positions=draw.positions[kept])
+        text, swapped = rows[:, None].repeat(size, 1), np.zeros((len(rows), size), np.bool_)
+        matched = np.broadcast_to(np.arange(size) <= positives, swapped.shape).copy()
+        if self.swapped is not None:
+            swapped[:, 1 + positives : 2 + positives] = self.swapped.lengths[rows][:, None] > 0
+        numbers = np.stack([uniform(draw.keys(f"rewrite {n}")) for n in range(TRIES * size)]).reshape(size, TRIES, -1)
+        for i, row in enumerate(rows.tolist()):
+            text[i, 1 : 1 + positives] = self._others(row, float(numbers[0, 0, i]), positives)
+            for k in np.flatnonzero(~matched[i] & ~swapped[i]):
+                partner = self._partner(row, (numbers[k, :, i] * len(self)).astype(np.int64), "text", 1)
+                text[i, k], matched[i, k] = (row, True) if partner is None else (partner, False)
+        image = self.image_of[rows].repeat(size)
+        return Drawn(text.ravel(), image, matched.ravel(), swapped.ravel(), draw.positions.repeat(size), size)
+
+    def _others(self, row: int, number: float, count: int) -> NDArray[np.int64]:
+        """``count`` other texts of the row's image, each as often as has to be; the row's own where there is no other."""
+        image = self.image_of[row]
+        texts = self._by_image[slice(*np.searchsorted(self.image_of, [image, image + 1], sorter=self._by_image))]
+        others = texts[texts != row] if len(texts) > 1 else texts
+        return others[(int(number * len(others)) + np.arange(count)) % len(others)]
+
+    def _partner(self, row: int, candidates: NDArray[np.int64], replace: str, alike: int) -> int | None:
+        """The most alike of the first ``alike`` candidates that the data does not pair with this row; None without any."""
+        own, key = int(self.image_of[row]), int(self._key[row])
+        free: list[int] = []
+        for candidate in candidates.tolist():
+            other = int(self.image_of[candidate])
+            pair = (other, key) if replace == "image" else (own, int(self._key[candidate]))
+            if other != own and pair not in self._said:
+                free.append(candidate)
+                if len(free) == alike:
+                    break
+        if not free:
+            return None
+        if len(free) == 1:
+            return free[0]
+        words = self._words(row)
+        return max(free, key=lambda candidate: self._likeness(words, self._words(candidate)))
+
+    def _words(self, row: int) -> set[int]:
+        ids: list[int] = self.texts.ids[self.texts.offsets[row] : self.texts.offsets[row + 1]].tolist()
+        return set(ids)
+
+    def _likeness(self, one: set[int], other: set[int]) -> float:
+        """How much of what either says both say, rare words counting more: Jaccard weighted by -log of the frequency."""
+        rarity = self._rarity
+        return float(rarity[list(one & other)].sum() / rarity[list(one | other)].sum())
 
     def tokens(self, drawn: Drawn) -> TokenTable:
         """The tokens of drawn rows."""

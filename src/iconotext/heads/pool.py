@@ -37,12 +37,20 @@ class Sum:
     activation: Literal["tanh", "relu"] = "relu"
 
 
-Pool = FirstToken | Product | Sum
+@dataclass(frozen=True)
+class Concat:
+    """As ``Product``, but one after the other, so that the pooled vector is twice as wide; a missing side is zeros."""
+
+    width: int
+    activation: Literal["tanh", "relu"] = "relu"
+
+
+Pool = FirstToken | Product | Sum | Concat
 
 
 def pooled_width(pool: Pool, dims: Dims) -> int:
     """The width of the pooled vector."""
-    return pool.width or dims.width["text"]
+    return 2 * pool.width if isinstance(pool, Concat) else pool.width or dims.width["text"]
 
 
 def first(states: Float[Tensor, "N D"], offsets: Tensor) -> Float[Tensor, "B D"]:
@@ -63,12 +71,12 @@ class Pooler(nn.Module):
 
     def __init__(self, pool: Pool, dims: Dims) -> None:
         super().__init__()
-        width = pooled_width(pool, dims)
+        width = pool.width or dims.width["text"]
         self.tanh = pool.activation == "tanh"
         self.text = nn.Linear(dims.width["text"], width)
-        if isinstance(pool, Product | Sum):
+        if not isinstance(pool, FirstToken):
             self.region = nn.Linear(dims.width["region"], width)
-        self.product, self.sum = isinstance(pool, Product), isinstance(pool, Sum)
+        self.pool = pool
 
     def _activate(self, x: Tensor) -> Tensor:
         return torch.tanh(x) if self.tanh else torch.relu(x)
@@ -76,7 +84,7 @@ class Pooler(nn.Module):
     def sides(self, encoded: Encoded) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B P"] | None]:
         """The pooled vector of each stream, before they are put together."""
         text = self._activate(self.text(first(encoded.text, encoded.text_offsets)))
-        if not (self.product or self.sum):
+        if isinstance(self.pool, FirstToken):
             return text, None
         return text, self._activate(self.region(first(encoded.region, encoded.region_offsets)))
 
@@ -84,5 +92,8 @@ class Pooler(nn.Module):
         text, region = self.sides(encoded)
         if region is None:
             return text
+        empty = _empty(encoded.region_offsets)
+        if isinstance(self.pool, Concat):
+            return torch.cat([text, region.masked_fill(empty, 0.0)], dim=1)
         # A row without regions is its text alone: the first token of nothing must not multiply it away.
-        return torch.where(_empty(encoded.region_offsets), text, text * region if self.product else text + region)
+        return torch.where(empty, text, text * region if isinstance(self.pool, Product) else text + region)

@@ -25,7 +25,7 @@ from iconotext.core.errors import DataError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken, Product, Sum
+from iconotext.heads.pool import Concat, FirstToken, Product, Sum
 from iconotext.heads.tasks import TaskHead
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
@@ -47,7 +47,7 @@ from iconotext.objectives.wra import WRA
 CLASSES: dict[str, type] = {
     found.__name__: found
     for found in (
-        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, Sum, TaskHead, TaskKind),
+        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, Sum, Concat, TaskHead, TaskKind),
         *(schedule.Attend, schedule.FeedForward),
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),

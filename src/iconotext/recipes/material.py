@@ -20,7 +20,7 @@ from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
 from iconotext.models.system import System
 from iconotext.nn.location import encode_location
-from iconotext.objectives.base import Corrupted, Objective
+from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites
 from iconotext.objectives.mix import Mix, choose, corrupt, negatives
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import world
@@ -37,6 +37,8 @@ def seating(system: System, vocab: Vocab) -> Seating:
         region_segment=system.layout.region_segment,
         max_words=system.layout.max_words,
         max_regions=system.layout.max_regions,
+        end_token=system.layout.end_token,
+        image_first=system.layout.image_first,
     )
 
 
@@ -84,17 +86,18 @@ class PretrainStream:
         """Micro-batch ``index`` of the run."""
         plan = self.sampler.batch(index)
         chosen = choose(self.mix, self.seed, index // self.accumulate, self.steps)
-        draw = Draw(self.seed, plan.epoch, plan.positions)
-        return corrupt(chosen, self.clean(plan.indices, draw, chosen), draw, self.seats.vocab)
+        clean = self.clean(plan.indices, Draw(self.seed, plan.epoch, plan.positions), chosen)
+        return corrupt(chosen, clean, Draw(self.seed, plan.epoch, clean.position.numpy()), self.seats.vocab)
 
     def drawn(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Drawn:
         """Which text and which image each row gets, by what the objectives want of mismatched pairs."""
-        wanted = negatives(chosen)
-        rate, replace, swapped = (wanted.rate, wanted.replace, wanted.swapped) if wanted else (0.0, "image", 0.0)
-        return self.pairs.draw(rows, draw, rate, replace, swapped)
+        wanted = negatives(chosen) or Negatives(rate=0.0)
+        if isinstance(wanted, Rewrites):
+            return self.pairs.rewritten(rows, draw, wanted.positives, wanted.negatives)
+        return self.pairs.draw(rows, draw, wanted.rate, wanted.replace, wanted.swapped, wanted.alike)
 
     def clean(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Batch:
         """The drawn pairs, matched or mismatched, before any corruption."""
         drawn = self.drawn(rows, draw, chosen)
         regions = self.pairs.store.gather([self.pairs.images[i] for i in drawn.image])
-        return self.seats.batch(self.pairs.tokens(drawn), regions, drawn.matched, draw.positions)
+        return self.seats.batch(self.pairs.tokens(drawn), regions, drawn.matched, drawn.positions, drawn.group)

@@ -2,22 +2,28 @@
 
 from iconotext.models.system import System
 from iconotext.systems.bert import BERT
+from iconotext.systems.co_concat import CO_CONCAT
+from iconotext.systems.dual_encoder import DUAL_ENCODER
 from iconotext.systems.lxmert import LXMERT
 from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
 from iconotext.systems.unimo import UNIMO
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
 from iconotext.systems.visualbert import VISUALBERT
+from iconotext.systems.vl_bert import VL_BERT
 
 SYSTEMS: dict[str, System] = {
     page.name: page
     for page in (
         BERT,
         VISUALBERT,
+        VL_BERT,
         UNIMO,
         UNITER,
         VILBERT,
         LXMERT,
         TWELVE_IN_ONE,
+        CO_CONCAT,
+        DUAL_ENCODER,
     )
 }

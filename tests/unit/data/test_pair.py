@@ -79,3 +79,35 @@ def test_a_store_of_other_pictures_is_refused(tmp_path: Path) -> None:
     data, store = make_data(tmp_path / "data"), make_store(tmp_path / "store", {"validation": 3})
     with pytest.raises(DataError, match="Extract regions of this data set"):
         PairTable(data, "train", make_words(data), store)
+
+
+def test_groups_of_rewritten_texts(pairs: PairTable) -> None:
+    rows = np.arange(len(pairs))
+    found = pairs.rewritten(rows, Draw(0, 0, rows), 1, 2)
+    assert found.group == 4
+    chosen = rows[::4]
+    assert found.positions.reshape(-1, 4).tolist() == [[row] * 4 for row in chosen]
+    assert (found.image.reshape(-1, 4) == pairs.image_of[chosen][:, None]).all()
+    said = {(pairs.image_of[row], pairs.strings[row]) for row in rows}
+    own, other, false, wrong = found.text.reshape(-1, 4).T
+    assert (own == chosen).all()
+    assert (other != own).all()
+    assert (pairs.image_of[other] == pairs.image_of[own]).all()
+    assert pairs.swapped is not None
+    has_twin = pairs.swapped.lengths[chosen] > 0
+    assert (found.swapped.reshape(-1, 4) == has_twin[:, None] * np.array([0, 0, 1, 0])).all()
+    assert (false[has_twin] == chosen[has_twin]).all()
+    for image, text in zip(pairs.image_of[chosen], wrong, strict=True):
+        assert (image, pairs.strings[text]) not in said
+    assert (found.matched.reshape(-1, 4) == [True, True, False, False]).all()
+    assert len(pairs.tokens(found)) == len(found.text)
+
+
+def test_a_group_is_drawn_alike_in_any_batch_and_no_batch_is_empty(pairs: PairTable) -> None:
+    rows = np.arange(len(pairs))
+    whole = pairs.rewritten(rows, Draw(0, 0, rows), 1, 1)
+    part = pairs.rewritten(rows[3:7], Draw(0, 0, rows[3:7]), 1, 1)
+    at = np.isin(whole.positions, rows[3:7])
+    assert (part.text == whole.text[at]).all()
+    alone = pairs.rewritten(rows[1:2], Draw(0, 0, rows[1:2]), 1, 1)
+    assert alone.positions.tolist() == [1, 1, 1]

@@ -7,7 +7,7 @@ import torch
 from samples import PAGES, shake
 
 from iconotext.core.batch import Encoded
-from iconotext.heads.pool import FirstToken, Pool, Pooler, Product, first, pooled_width
+from iconotext.heads.pool import Concat, FirstToken, Pool, Pooler, Product, first, pooled_width
 from iconotext.models.trunk import dims_of
 
 DIMS = dims_of(PAGES["vilbert"])
@@ -51,3 +51,14 @@ def test_product_of_both_streams() -> None:
     assert torch.equal(pooler(x)[1:], (text * region)[1:])
     assert torch.equal(pooler(x)[0], text[0]), "a row without regions is its text alone"
     assert pooled_width(Product(20), DIMS) == pooler(x).shape[1] == 20
+
+
+def test_both_streams_one_after_the_other() -> None:
+    pooler, x = pooler_of(Concat(20, "tanh")), encoded()
+    text, region = (
+        pooler.text(first(x.text, TEXT_OFFSETS)).tanh(),
+        pooler.region(first(x.region, REGION_OFFSETS)).tanh(),
+    )
+    assert torch.equal(pooler(x)[1:], torch.cat([text, region], 1)[1:])
+    assert torch.equal(pooler(x)[0], torch.cat([text[0], torch.zeros(20)])), "no regions, nothing said of them"
+    assert pooled_width(Concat(20), DIMS) == pooler(x).shape[1] == 40
