@@ -147,6 +147,19 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             examples=('iconotext search runs/uniter photos "a red apple on the grass"',),
         ),
     ),
+    "Checkpoints": (
+        Command(
+            "convert",
+            "Make a published checkpoint one of ours, or write one of ours as Hugging Face has it.",
+            recipe="convert",
+            options="ConvertOptions",
+            examples=(
+                "iconotext convert uniter-base.pt runs/uniter --tokenizer vocab.txt --store data/regions",
+                "iconotext convert pytorch_model_9.bin runs/vilbert --from vilbert --config bert_base_6layer_6conect.json",
+                "iconotext convert runs/lxmert lxmert-hf --to lxmert-hf",
+            ),
+        ),
+    ),
     "Look": (
         Command(
             "preview",

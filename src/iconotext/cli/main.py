@@ -58,7 +58,7 @@ def call(arguments: Sequence[str]) -> int:
 
 def find(arguments: Sequence[str]) -> Command | None:
     """The command that the first words name."""
-    return next((COMMANDS[words] for n in (1, 2) if (words := " ".join(arguments[:n])) in COMMANDS), None)
+    return next((COMMANDS[words] for n in (2, 1) if (words := " ".join(arguments[:n])) in COMMANDS), None)
 
 
 def read(command: Command, flags: Sequence[str]) -> tuple[Callable[[Any], object], Any]:

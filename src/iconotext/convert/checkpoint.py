@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ class Stated(dict[str, Any]):
 
 
 class Present(dict[str, Tensor]):
-    """A checkpoint's tensors; a missing one is an error that names it, or nothing at all in a part that may be missing."""
+    """A checkpoint's tensors; a missing one is an error that names it, or of size 1 in a part that may be missing."""
 
     def __init__(self, state: Mapping[str, Tensor], absent: Iterable[str]) -> None:
         super().__init__(state)
@@ -41,7 +40,7 @@ class Present(dict[str, Tensor]):
 
     def __missing__(self, key: str) -> Tensor:
         if key in self.absent:
-            return torch.empty(0, 0)
+            return torch.empty(1, 1)
         raise DataError(f"these tensors do not fit:\n  {key} is missing")
 
 
@@ -65,9 +64,7 @@ def convert(release: Release, config: Mapping[str, Any], state: Mapping[str, Ten
         sizes = release.sizes(Present(named, absent))
     except IndexError as error:
         raise DataError(f"a tensor that states a size has too few axes ({error}).") from error
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")  # of a head without classes
-        model = PretrainModel(page, **sizes)
+    model = PretrainModel(page, **sizes)
     return model, carry(model, named, rules, release.dropped, release.ties, release.optional)
 
 

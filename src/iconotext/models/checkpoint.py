@@ -31,7 +31,9 @@ from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.models.task import TaskKind, TaskModel
 from iconotext.nn import schedule, terms
+from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.base import Negatives, Rewrites
+from iconotext.objectives.caption import CaptionMLM
 from iconotext.objectives.contrastive import Contrastive, CrossModalContrastive
 from iconotext.objectives.iqa import IQA
 from iconotext.objectives.itm import ITM
@@ -51,6 +53,7 @@ CLASSES: dict[str, type] = {
         *(schedule.Attend, schedule.FeedForward),
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),
+        *(terms.Appearance, terms.WholeImage, terms.ImageToken, terms.AfterWords, TextAlone, CaptionMLM),
         *(terms.TextEmbedding, terms.RegionEmbedding),
         *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
         *(Contrastive, CrossModalContrastive, Rewrites),

@@ -1,0 +1,203 @@
+"""Published checkpoints in, and out again: what the command writes is used as any run is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from samples import shake
+from torch import Tensor
+from toy_data import FEATURES, PRINT, THINGS, make_data, make_store, make_words
+
+import iconotext
+from iconotext.convert import RELEASES, Release
+from iconotext.core.errors import ConfigError, DataError, FingerprintError, MissingPiece
+from iconotext.models.checkpoint import load
+from iconotext.models.pretrain import PretrainModel
+from iconotext.models.task import TaskModel
+from iconotext.recipes import finetune
+from iconotext.recipes.convert import ConvertOptions, ranged, releases, run
+
+CONFIG: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 40,
+    "type_vocab_size": 2,
+    "v_hidden_size": 12,
+    "v_num_hidden_layers": 2,
+    "v_num_attention_heads": 2,
+    "v_intermediate_size": 20,
+    "bi_hidden_size": 8,
+    "bi_num_attention_heads": 2,
+    "v_biattention_id": [0, 1],
+    "t_biattention_id": [0, 1],
+    "vocab_size": 99,
+}
+
+
+def published(release: Release, config: Mapping[str, Any], vocabulary: int) -> tuple[PretrainModel, dict[str, Tensor]]:
+    """A model with random weights, and the same weights as the release names them."""
+    torch.manual_seed(0)
+    model = PretrainModel(release.system(config), vocabulary, FEATURES, len(THINGS) + 1)
+    shake(model)
+    own, state = model.state_dict(), {}
+    for rule in release.rules(model.system):
+        given = rule.give(own[rule.target])
+        state[rule.source] = given.clone() if rule.row is None else torch.stack([torch.zeros_like(given), given])
+    return model, state
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with its regions and tokenizer, and published checkpoints of two systems."""
+    folder = tmp_path_factory.mktemp("convert")
+    data, _ = make_data(folder / "data"), make_store(folder / "store")
+    words = make_words(data)
+    words.save(folder / "tokenizer.json")
+    (folder / "given.json").write_text(json.dumps(CONFIG))
+    for name in ("uniter", "vilbert_beta"):
+        torch.save(published(RELEASES[name], CONFIG, words.vocab.size)[1], folder / f"{name}.bin")
+    return folder
+
+
+def options(folder: Path, out: Path, name: str = "uniter", **changes: Any) -> ConvertOptions:
+    given = {"config": folder / "given.json", "tokenizer": folder / "tokenizer.json", "store": folder / "store"}
+    return ConvertOptions(folder / f"{name}.bin", out, **{**given, **changes})
+
+
+@pytest.mark.parametrize(("name", "release"), [("uniter", "auto"), ("uniter", "uniter"), ("vilbert_beta", "vilbert")])
+def test_what_was_published_is_a_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, release: str
+) -> None:
+    run(options(folder, tmp_path / "run", name, release=release))
+    saved = load(tmp_path / "run")
+    expected, _ = published(RELEASES[name], CONFIG, saved.model.shape["vocabulary"])
+    assert all(torch.equal(tensor, saved.model.state_dict()[key]) for key, tensor in expected.state_dict().items())
+    assert saved.features.fingerprint == PRINT
+    assert saved.run["release"] == name
+    assert saved.run["new"] == []
+    text = capsys.readouterr().out
+    assert f"mapped: {len(RELEASES[name].rules(expected.system))} tensors" in text
+    assert "new: 0 tensors" in text
+    assert "layer.0..1." in text
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert iconotext.load(tmp_path / "run").words.vocab.size == saved.model.shape["vocabulary"]
+
+
+def test_it_trains_on(folder: Path, tmp_path: Path) -> None:
+    run(options(folder, tmp_path / "run"))
+    given = {"data": folder / "data", "store": folder / "store", "start": tmp_path / "run", "out": tmp_path / "vqa"}
+    finetune.run(
+        finetune.VqaOptions(**given, steps=2, batch=4, workers=0, precision="fp32", min_count=1, evaluate_on=0)
+    )
+    assert isinstance(load(tmp_path / "vqa").model, TaskModel)
+
+
+def test_without_a_head_the_rest_is_taken_and_the_head_is_new(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(folder / "uniter.bin")
+    (tmp_path / "bare").mkdir()
+    kept = {key: tensor for key, tensor in state.items() if not key.startswith(("region_classifier", "itm"))}
+    save_file(kept, tmp_path / "bare" / "w.safetensors")
+    (tmp_path / "bare" / "config.json").write_text(json.dumps(CONFIG))
+    run(ConvertOptions(tmp_path / "bare" / "w.safetensors", tmp_path / "run"))
+    saved = load(tmp_path / "run")
+    assert set(saved.run["new"]) == {n for n in saved.model.state_dict() if n.startswith(("heads.itm", "heads.mrc"))}
+    assert saved.model.shape["classes"] == 1
+    text = capsys.readouterr().out
+    assert "new: 8 tensors" in text
+    assert "convert again with --tokenizer" in text
+    assert "convert again with --store" in text
+    with pytest.raises(MissingPiece, match="--tokenizer FILE"):
+        iconotext.load(tmp_path / "run")
+
+
+def test_features_that_nobody_named_are_refused(folder: Path, tmp_path: Path) -> None:
+    run(options(folder, tmp_path / "run", store=None))
+    given = {"data": folder / "data", "store": folder / "store", "start": tmp_path / "run", "out": tmp_path / "vqa"}
+    with pytest.raises(FingerprintError, match="that of ChenRocks/UNITER"):
+        finetune.run(finetune.VqaOptions(**given))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"release": "unitre"}, "There is no release 'unitre'; there are: auto, vilbert, 12in1"),
+        ({"release": "vilbert"}, "bert.embeddings.word_embeddings.weight is missing"),
+        ({"config": None}, "needs .*768"),
+        ({"config": None, "release": "auto"}, "The nearest is uniter: these tensors do not fit"),
+    ],
+)
+def test_what_cannot_be_taken_says_why_and_leaves_nothing(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((ConfigError, DataError), match=message):
+        run(options(folder, tmp_path / "run", **{"release": "uniter", **changes}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tokenizer_that_is_too_large_or_a_store_that_is_too_wide(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(900))]))
+    with pytest.raises(DataError, match=r"big\.txt has 905 words"):
+        run(options(folder, tmp_path / "run", tokenizer=tmp_path / "big.txt"))
+    state = torch.load(folder / "uniter.bin")
+    state["uniter.img_embeddings.img_linear.weight"] = torch.zeros(16, 9)
+    state["uniter.img_embeddings.mask_embedding.weight"] = torch.zeros(2, 9)
+    state["feat_regress.bias"] = torch.zeros(9)
+    torch.save(state, tmp_path / "wide.bin")
+    with pytest.raises(DataError, match="has features of 7 numbers, the checkpoint reads 9"):
+        run(
+            ConvertOptions(
+                tmp_path / "wide.bin", tmp_path / "run", config=folder / "given.json", store=folder / "store"
+            )
+        )
+
+
+def test_nothing_is_written_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="holds something already"):
+        run(options(folder, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize("name", [name for name, release in RELEASES.items() if release.config is not None])
+def test_out_and_in_again(folder: Path, tmp_path: Path, golden_dir: Path, name: str) -> None:
+    """A recorded checkpoint to ours, written out, and to ours again: the same tensors, bit for bit."""
+    case = next(
+        path.parent for path in sorted(golden_dir.rglob("case.json")) if json.loads(path.read_text())["system"] == name
+    )
+    (tmp_path / "config.json").write_text(json.dumps(json.loads((case / "case.json").read_text())["config"]))
+    run(ConvertOptions(case / "weights.safetensors", tmp_path / "one", name, config=tmp_path / "config.json"))
+    run(ConvertOptions(tmp_path / "one", tmp_path / "out", to=name.replace("_", "-")))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
+    run(ConvertOptions(tmp_path / "out", tmp_path / "two", name))
+    one, two = (load_file(tmp_path / number / "model.safetensors") for number in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(tensor, two[key]) for key, tensor in one.items())
+
+
+def test_only_what_has_a_form_is_written_in_it(folder: Path, tmp_path: Path) -> None:
+    run(options(folder, tmp_path / "run"))
+    for to in ("uniter", "auto"):
+        with pytest.raises(ConfigError, match=f"Nothing is written as '{to}'"):
+            run(ConvertOptions(tmp_path / "run", tmp_path / "out", to=to))
+
+
+def test_names_of_releases() -> None:
+    assert [release.name for release in releases("vilbert")] == ["vilbert_beta"]
+    assert len(releases("auto")) == len(RELEASES)
+    for release in RELEASES.values():
+        assert releases(release.name.replace("_", "-")) == [release]
+
+
+def test_names_that_differ_in_numbers_are_one() -> None:
+    assert ranged(["a.0.b.1", "a.1.b.1", "a.2.b.1"]) == "a.0..2.b.1"
+    assert ranged(["plain"]) == "plain"
