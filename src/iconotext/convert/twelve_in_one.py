@@ -92,8 +92,9 @@ def rules(page: System) -> Sequence[Rule]:
 
 def sizes(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """As ViLBERT's, and the scores of each task's head that the file has."""
-    last = {name: f"{source}.3" if source.endswith("logit_fc") else source for name, source in TASKS.items()}
-    tasks = {name: state[f"{key}.bias"].shape[0] for name, key in last.items() if f"{key}.bias" in state}
+    present = {name: source for name, source in TASKS.items() if any(key.startswith(f"{source}.") for key in state)}
+    last = {name: f"{source}.3" if source.endswith("logit_fc") else source for name, source in present.items()}
+    tasks = {name: state[f"{key}.bias"].shape[0] for name, key in last.items()}
     return {**vilbert.sizes(state), "tasks": tasks}
 
 

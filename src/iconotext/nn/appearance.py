@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from iconotext.core.batch import END, Batch, Region, row_of
@@ -66,6 +68,15 @@ class Take(nn.Module):
         return self.norm(x) if hasattr(self, "norm") else x * self.scale
 
 
+def carried(batch: Batch, default: Literal["first", "last"]) -> Int[Tensor, "N"]:
+    """For each word the region that it names, or its image's first or last where it names none."""
+    text, region = batch.text, batch.region
+    row = row_of(text.offsets)
+    begin = region.offsets[:-1][row]
+    other = begin if default == "first" else region.offsets[1:][row] - 1
+    return torch.where(text.link >= 0, begin + text.link, other)
+
+
 class WordLooks(nn.Module):
     """What each word carries of its image, by a ``WholeImage`` term."""
 
@@ -74,12 +85,12 @@ class WordLooks(nn.Module):
         inputs = term.width or dims.width["region"]
         self.take = Take(term, inputs, dims.width["text"], dims.eps)
         self.alone = nn.Embedding(1, inputs) if term.alone else None
+        self.region = term.region
 
     def forward(self, looks: Float[Tensor, "M W"], batch: Batch) -> Float[Tensor, "N D"]:
         text, region = batch.text, batch.region
-        row = row_of(text.offsets)
-        paired = (region.offsets.diff() > 0)[row]
-        index = region.offsets[:-1][row] + text.link.clamp(min=0)
+        paired = (region.offsets.diff() > 0)[row_of(text.offsets)]
+        index = carried(batch, self.region)
         spare = looks.new_zeros(1, looks.shape[1]) if self.alone is None else self.alone.weight.to(looks.dtype)
         seen = torch.cat([looks, spare]).index_select(0, torch.where(paired, index, looks.shape[0]))
         nothing = text.ids == END if self.alone is not None else (text.ids == END) | ~paired

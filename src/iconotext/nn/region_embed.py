@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from iconotext.core.batch import END, Batch, Region, row_of
 from iconotext.core.errors import ConfigError
-from iconotext.nn.appearance import AppearanceMap, Take
+from iconotext.nn.appearance import AppearanceMap, Take, carried
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.streams import Dims
 from iconotext.nn.terms import (
@@ -55,7 +55,11 @@ class RegionEmbedder(nn.Module):
                 self.appearance = AppearanceMap(term, dims, feature_dim)
                 self.take = Take(term, self.appearance.width, self.width, dims.eps)
             elif isinstance(term, ImageToken):
-                self.image, self.hidden = nn.Embedding(1, self.width), nn.Embedding(1, self.width)
+                self.image = nn.Embedding(1, self.width)
+                if term.hidden:
+                    self.hidden = nn.Embedding(1, self.width)
+                if term.end:
+                    self.end = nn.Embedding(1, self.width)
             elif isinstance(term, Segment):
                 self.linear["segment"] = nn.Embedding(term.size, self.width)
             elif isinstance(term, Position):
@@ -108,14 +112,22 @@ class RegionEmbedder(nn.Module):
             return torch.cat([nn.functional.layer_norm(x, x.shape[1:]) for x in both], dim=1)
         return region.location if name == "location" else region.segment
 
+    def _special(self, batch: Batch) -> Float[Tensor, "M D"]:
+        """The special word that each region is."""
+        words = self.image.weight.expand(batch.region.masked.numel(), -1)
+        if hasattr(self, "hidden"):
+            words = torch.where(batch.region.masked[:, None], self.hidden.weight, words)
+        return torch.where(_ends(batch)[:, None], self.end.weight, words) if hasattr(self, "end") else words
+
     def forward(self, batch: Batch, looks: Float[Tensor, "M W"] | None = None) -> Float[Tensor, "M D"]:
         """The vectors of the regions; ``looks`` is what the ``Appearance`` term makes of them."""
         region = batch.region
         parts = [] if looks is None else [self.take(looks)]
         if hasattr(self, "image"):
-            parts.append(torch.where(region.masked[:, None], self.hidden.weight, self.image.weight))
+            parts.append(self._special(batch))
         if "after" in self._shared:
-            parts.append(self._shared["after"](_after_words(batch) + self.first))
+            place = _after_words(batch) + self.first
+            parts.append(self._shared["after"](place + _ends(batch) if hasattr(self, "end") else place))
         for name, layer in self.linear.items():
             part = layer(self._value(name, region))
             parts.append(self.norms[name](part) if name in self.norms else part)
@@ -146,11 +158,20 @@ def _relu(inputs: int, between: int | None, outputs: int, dims: Dims) -> nn.Sequ
 
 
 def _after_words(batch: Batch) -> Int[Tensor, "M"]:
-    """For each region the position after the last word of its row; [END] is no word."""
+    """For each region the number of words of its row, which is the place after them; [END] is no word."""
     text, offsets = batch.text, batch.region.offsets
-    after = torch.where(text.ids == END, 0, text.position + 1)
-    last = after.new_zeros(offsets.numel() - 1).scatter_reduce(0, row_of(text.offsets), after, "amax")
-    return last[row_of(offsets)]
+    words = (text.ids != END).long()
+    count = words.new_zeros(offsets.numel() - 1).index_add_(0, row_of(text.offsets), words)
+    return count[row_of(offsets)]
+
+
+def _ends(batch: Batch) -> Bool[Tensor, "M"]:
+    """Marks the region of each row that its first word carries: the last, where it names no other."""
+    text, region = batch.text, batch.region
+    paired = (text.offsets.diff() > 0) & (region.offsets.diff() > 0)
+    ends = torch.zeros_like(region.masked)
+    ends[carried(batch, "last")[text.offsets[:-1][paired]]] = True
+    return ends
 
 
 def _mean(positions: nn.Module, linked: Tensor) -> Float[Tensor, "M D"]:

@@ -101,6 +101,8 @@ class Appearance:
 class WholeImage:
     """Each word also carries the ``Appearance`` of its image's first region, or of the region that it names (VL-BERT).
 
+    ``region`` "last" takes the last region instead of the first (VOLTA's VL-BERT).
+
     ``width`` is the appearance's (None: the stream's). With ``alone`` a learned vector stands for it in a row without
     regions; [END] carries nothing.
     """
@@ -109,11 +111,19 @@ class WholeImage:
     gain: Gain = "norm"
     begin: float = 0.0
     alone: bool = False
+    region: Literal["first", "last"] = "first"
 
 
 @dataclass(frozen=True)
 class ImageToken:
-    """The special word [IMG] that every region is, and another that a hidden region is (VL-BERT)."""
+    """The special word [IMG] that every region is, and with ``hidden`` another that a hidden region is (VL-BERT).
+
+    With ``end`` a third is the region that the first word carries, by default the last: it stands for [END], one place after
+    the others where they stand after the words (VOLTA's VL-BERT).
+    """
+
+    hidden: bool = True
+    end: bool = False
 
 
 @dataclass(frozen=True)
