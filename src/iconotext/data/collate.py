@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iconotext.core.batch import Batch, Region, Text
+from iconotext.core.batch import END, Batch, Region, Text
 from iconotext.core.vocab import Vocab
 from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable
@@ -22,11 +22,16 @@ class Seating:
     """How a system wants its pairs: what ``Layout`` says, with the location encoding as a function of boxes and sizes."""
 
     vocab: Vocab
-    locate: Callable[[Float[Tensor, "M 4"], Float[Tensor, "M 2"]], Float[Tensor, "M L"]]
+    locate: Callable[
+        [Float[Tensor, "M 4"], Float[Tensor, "M 2"], Float[Tensor, "M"], Int[Tensor, "M"]], Float[Tensor, "M L"]
+    ]
     whole_image: bool
     region_segment: int
     max_words: int
     max_regions: int
+    end_token: bool = False
+    image_first: bool = False
+    sentences: int = 1
 
     def batch(
         self,
@@ -46,31 +51,49 @@ class Seating:
         )
 
     def text(self, tokens: TokenTable) -> Text:
-        """[CLS], at most ``max_words`` tokens, [SEP]; longer texts lose their end. No rows, or empty ones, are fine."""
+        """[CLS], at most ``max_words`` tokens, [SEP]; longer texts lose their end. No rows, or empty ones, are fine.
+
+        With ``end_token`` [END] comes last, one place on, so that the regions have a place before it. With ``image_first``
+        there is a [SEP] after [CLS] as well, ``max_regions`` places on: these two are of the source, and the words begin
+        after them, in segment 1, with a last [SEP] that may be hidden as any word. With 2 ``sentences`` what follows a [SEP]
+        within the tokens is in segment 1.
+        """
         kept = np.minimum(tokens.lengths, self.max_words)
-        lengths = kept + 2
+        before, after = 1 + self.image_first, 1 + self.end_token
+        lengths = kept + before + after
         offsets = np.concatenate([[0], lengths.cumsum()])
         row = np.repeat(np.arange(len(kept)), lengths)
         within = np.arange(offsets[-1]) - offsets[:-1][row]
-        special = (within == 0) | (within == lengths[row] - 1)
-        source = (tokens.offsets[:-1][row] + within - 1)[~special]
+        special = (within < before) | (within >= lengths[row] - after)
+        source = (tokens.offsets[:-1][row] + within - before)[~special]
         ids = np.where(within == 0, self.vocab.begin, self.vocab.separator)
         ids[~special] = tokens.ids[source]
+        between = ~special & (ids == self.vocab.separator) & (self.sentences == 2)
+        second = between.cumsum() - between
+        second -= second[offsets[:-1]][row]
         # A word's number in the batch: rows are far enough apart that no two words share one.
         word = np.zeros_like(within)
         word[~special] = tokens.word[source] + 1
-        word[within == lengths[row] - 1] = self.max_words + 1
+        last = within == lengths[row] - 1
+        word[last] = self.max_words + 1
         word += row * (int(word.max(initial=0)) + 2)
+        if self.end_token:
+            ids[last] = END
+        if self.image_first:
+            special = special & ~last
         is_mask = ids == self.vocab.mask
         zeros = np.zeros_like(within)
+        segment = np.where(last & self.end_token, self.region_segment, ((within > 1) & self.image_first) | (second > 0))
+        position = within + (last & self.end_token) + self.max_regions * ((within > 0) & self.image_first)
         return Text(
             ids=torch.from_numpy(ids.astype(np.int64)),
-            position=torch.from_numpy(within),
-            segment=torch.from_numpy(zeros),
+            position=torch.from_numpy(position),
+            segment=torch.from_numpy(segment.astype(np.int64)),
             word=torch.from_numpy(word),
-            special=torch.from_numpy(special | is_mask),
+            special=torch.from_numpy(special | is_mask | between),
             link=torch.from_numpy(zeros - 1),
             offsets=torch.from_numpy(offsets),
+            source=torch.from_numpy((within < 2) & self.image_first),
         )
 
     def region(self, regions: PackedRegions) -> Region:
@@ -81,6 +104,7 @@ class Seating:
         sizes = regions.sizes[row].astype(np.float32)
         features = regions.features[index].astype(np.float32)
         class_probs, attributes = regions.class_probs[index], regions.attributes[index]
+        scores = regions.scores[index]
         if self.whole_image:
             boxes[whole, :2], boxes[whole, 2:] = 0.0, sizes[whole]
             features[whole] = 0.0
@@ -91,7 +115,7 @@ class Seating:
         return Region(
             features=torch.from_numpy(features),
             boxes=box_tensor,
-            location=self.locate(box_tensor, torch.from_numpy(sizes)),
+            location=self.locate(box_tensor, torch.from_numpy(sizes), torch.from_numpy(scores), torch.from_numpy(row)),
             segment=torch.full((len(row),), self.region_segment),
             class_probs=torch.from_numpy(class_probs),
             attributes=torch.from_numpy(attributes.astype(np.int64)),

@@ -129,6 +129,13 @@ class PairTable:
         image = self.image_of[rows].repeat(size)
         return Drawn(text.ravel(), image, matched.ravel(), swapped.ravel(), draw.positions.repeat(size), size)
 
+    def second(self, rows: NDArray[np.int64], drawn: Drawn, draw: Draw) -> TokenTable:
+        """The second text of rows that want two: a row's wrong text where it was given one, else another text of its image."""
+        number = uniform(draw.keys("second text"))
+        others = np.array([self._others(row, float(n), 1)[0] for row, n in zip(rows.tolist(), number)], np.int64)
+        wrong = drawn.swapped | (drawn.text != rows)
+        return self.tokens(dataclasses.replace(drawn, text=np.where(wrong, drawn.text, others)))
+
     def _others(self, row: int, number: float, count: int) -> NDArray[np.int64]:
         """``count`` other texts of the row's image, each as often as has to be; the row's own where there is no other."""
         image = self.image_of[row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,11 @@ from iconotext.core.errors import DataError
 from iconotext.core.vocab import Vocab
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+OTHERWISE = {"[PAD]": "<pad>", "[UNK]": "<unk>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+"""What RoBERTa and XLM-R call them."""
+
+Segmenter = Callable[[str], Iterable[str]]
+"""Cuts a text into its words, in order and as they stand there; white space may be left out."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,21 @@ class TokenTable:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
         return TokenTable(self.ids[index], self.word[index], offsets)
 
+    def beside(self, other: TokenTable, separator: int, most: int) -> TokenTable:
+        """Row by row this text, ``separator`` and the other's: at most ``most`` tokens, the longer text cut at its end."""
+        room = most - 1
+        first = np.minimum(self.lengths, np.maximum(room - other.lengths, (room + 1) // 2))
+        lengths = first + 1 + np.minimum(other.lengths, room - first)
+        offsets = np.concatenate([[0], lengths.cumsum()])
+        row = np.repeat(np.arange(len(first)), lengths)
+        within, mine = np.arange(offsets[-1]) - offsets[:-1][row], first[row]
+        theirs = len(self.ids) + other.offsets[:-1][row] + within - mine - 1
+        between = len(self.ids) + len(other.ids)
+        source = np.select([within < mine, within > mine], [self.offsets[:-1][row] + within, theirs], between)
+        word = np.concatenate([self.word, other.word, [0]])[source] + (within >= mine) * mine + (within > mine)
+        ids = np.concatenate([self.ids, other.ids, [separator]])[source]
+        return TokenTable(ids.astype(np.int32), word.astype(np.int32), offsets)
+
     @staticmethod
     def joined(tables: Sequence[TokenTable]) -> TokenTable:
         """All rows of several tables."""
@@ -56,11 +76,19 @@ class TokenTable:
 
 
 class Words:
-    """A tokenizer and its special ids."""
+    """A tokenizer and its special ids.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
-        found = {name: tokenizer.token_to_id(name) for name in SPECIAL}
+    What counts as a word, whose pieces are masked together, is the tokenizer's own (white space, punctuation, every Chinese
+    character), or what ``segment`` cuts out.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, segment: Segmenter | None = None) -> None:
+        self.tokenizer, self.segment = tokenizer, segment
+        tokenizer.no_padding()  # published files may pad and cut; here both are the batch's work
+        tokenizer.no_truncation()
+        found = {
+            n: next((i for i in map(tokenizer.token_to_id, (n, OTHERWISE[n])) if i is not None), None) for n in SPECIAL
+        }
         ids = {name: number for name, number in found.items() if number is not None}
         missing = sorted(set(SPECIAL) - set(ids))
         if missing:
@@ -76,7 +104,7 @@ class Words:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Words:
+    def load(cls, path: Path, segment: Segmenter | None = None) -> Words:
         """From a ``tokenizer.json``, or a BERT ``vocab.txt``.
 
         Raises:
@@ -86,11 +114,12 @@ class Words:
             raise DataError(f"{path} does not exist: name a tokenizer.json or a BERT vocab.txt.")
         if path.suffix == ".txt":
             names = path.read_text("utf-8").splitlines()
-            return cls(_wordpiece({name: i for i, name in enumerate(names)}, lowercase=names.count("the") > 0))
+            return cls(_wordpiece({n: i for i, n in enumerate(names)}, lowercase=names.count("the") > 0), segment)
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise DataError(f"{path} is no tokenizer file: {error}") from error
+        return cls(tokenizer, segment)
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int) -> Words:
@@ -110,10 +139,16 @@ class Words:
 
     def encode(self, texts: Sequence[str]) -> TokenTable:
         """Tokens of the texts, without [CLS] and [SEP]; "[MASK]" in a text is the mask token."""
-        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        mask = self.token(self.vocab.mask)
+        lines = [text.replace("[MASK]", mask) for text in texts]
+        found = self.tokenizer.encode_batch(lines, add_special_tokens=False)
         lengths = [len(item.ids) for item in found]
         ids = np.fromiter((i for item in found for i in item.ids), np.int32, sum(lengths))
-        word = np.fromiter((_number(w) for item in found for w in item.word_ids), np.int32, sum(lengths))
+        if self.segment is None:
+            words = (_number(w) for item in found for w in item.word_ids)
+        else:
+            words = (w for text, item in zip(lines, found) for w in _segmented(self.segment, text, item.offsets))
+        word = np.fromiter(words, np.int32, sum(lengths))
         return TokenTable(ids, word, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64))
 
     def token(self, number: int) -> str:
@@ -136,6 +171,23 @@ def _inner_characters(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
         for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(word):
             inner.update(part[1:])
     return sorted(inner)
+
+
+def _segmented(segment: Segmenter, text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """For each piece the number of the segment that it begins in.
+
+    Raises:
+        DataError: a segment does not stand in the text.
+    """
+    starts, end = [], 0
+    for part in segment(text):
+        start = text.find(part, end)
+        if start < 0:
+            raise DataError(f"The segmenter made {part!r} of {text!r}, which does not stand there.")
+        starts.append(start)
+        end = start + len(part)
+    numbers = np.searchsorted(np.array(starts), [begin for begin, _ in offsets], side="right") - 1
+    return [int(number) for number in numbers.clip(min=0)]
 
 
 def _number(word: int | None) -> int:

@@ -23,6 +23,8 @@ class Layout:
     ``whole_image`` puts a token of the whole image before the regions (mean feature, the full box). ``region_segment`` is
     the segment id of regions, ``max_words`` and ``max_regions`` cut longer inputs. With 2 ``sentences`` a pre-training row has
     two texts of its image, [CLS] words [SEP] words [SEP] in segments 0 and 1; where texts are mismatched, the second is.
+    ``end_token`` puts [END] after the regions (VL-BERT). ``image_first`` is [CLS] regions [SEP] words [SEP]: the words begin
+    in segment 1 at the place after ``max_regions``, whatever the number of regions (Unified VLP).
     """
 
     whole_image: Literal["none", "mean"] = "none"
@@ -30,6 +32,8 @@ class Layout:
     max_words: int = 60
     max_regions: int = 100
     sentences: Literal[1, 2] = 1
+    end_token: bool = False
+    image_first: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def seating(system: System, vocab: Vocab) -> Seating:
         max_regions=system.layout.max_regions,
         end_token=system.layout.end_token,
         image_first=system.layout.image_first,
+        sentences=system.layout.sentences,
     )
 
 
@@ -100,4 +101,8 @@ class PretrainStream:
         """The drawn pairs, matched or mismatched, before any corruption."""
         drawn = self.drawn(rows, draw, chosen)
         regions = self.pairs.store.gather([self.pairs.images[i] for i in drawn.image])
-        return self.seats.batch(self.pairs.tokens(drawn), regions, drawn.matched, drawn.positions, drawn.group)
+        tokens = self.pairs.tokens(drawn)
+        if self.seats.sentences == 2:
+            second = self.pairs.second(rows, drawn, draw)
+            tokens = self.pairs.texts.rows(rows).beside(second, self.seats.vocab.separator, self.seats.max_words)
+        return self.seats.batch(tokens, regions, drawn.matched, drawn.positions, drawn.group)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from iconotext.core.errors import DataError
 from iconotext.data.words import SPECIAL, TokenTable, Words
@@ -74,3 +76,62 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path, content: str | None) ->
         path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=path.name if content != "[PAD]" else "has no token"):
         Words.load(path)
+
+
+def test_texts_beside_each_other_share_the_room() -> None:
+    def table(lengths: list[int], first: int) -> TokenTable:
+        ids = np.concatenate([np.arange(n) + first + 100 * row for row, n in enumerate(lengths)]).astype(np.int32)
+        word = np.concatenate([np.arange(n) // 2 for n in lengths]).astype(np.int32)
+        return TokenTable(ids, word, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    one, other = [0, 2, 9, 1, 9, 8], [3, 0, 9, 9, 2, 1]
+    found = table(one, 10).beside(table(other, 50), separator=3, most=8)
+    assert found.lengths.tolist() == [4, 3, 8, 8, 8, 8]
+    kept = [(0, 3), (2, 0), (4, 3), (1, 6), (5, 2), (6, 1)]
+    for row, (mine, theirs) in enumerate(kept):
+        ids, word = (part[found.offsets[row] : found.offsets[row + 1]].tolist() for part in (found.ids, found.word))
+        expected = [*(10 + 100 * row + i for i in range(mine)), 3, *(50 + 100 * row + i for i in range(theirs))]
+        assert ids == expected
+        assert word[:mine] == [i // 2 for i in range(mine)]
+        assert not {*word[:mine], word[mine]} & set(word[mine + 1 :])
+        assert word[mine] not in word[:mine]
+        assert [n - mine - 1 for n in word[mine + 1 :]] == [i // 2 for i in range(theirs)]
+
+
+def letters(text: str) -> list[str]:
+    """A segmenter that knows two words."""
+    return re.findall("草地|三只|.", text)
+
+
+def test_a_segmenter_says_what_the_words_are(words: Words) -> None:
+    cut = Words(words.tokenizer, letters)
+    table = cut.encode(["草地上有三只猫", "", "car"])
+    assert table.word[: table.offsets[1]].tolist() == [0, 0, 1, 2, 3, 3, 4]
+    assert table.ids.tolist() == words.encode(["草地上有三只猫", "", "car"]).ids.tolist()
+
+
+def test_white_space_may_be_left_out_but_nothing_added(words: Words) -> None:
+    table = Words(words.tokenizer, str.split).encode(["a red  car"])
+    assert table.word.tolist() == words.encode(["a red car"]).word.tolist()
+    with pytest.raises(DataError, match="'CAR'"):
+        Words(words.tokenizer, lambda text: [text.upper()]).encode(["car"])
+
+
+def test_a_tokenizer_that_pads_and_cuts_does_neither_here(words: Words) -> None:
+    tokenizer = Tokenizer.from_str(words.tokenizer.to_str())
+    tokenizer.enable_padding(length=20)
+    tokenizer.enable_truncation(2)
+    assert Words(tokenizer).encode(TEXTS).ids.tolist() == words.encode(TEXTS).ids.tolist()
+
+
+def test_the_special_tokens_of_roberta(tmp_path: Path) -> None:
+    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "\u0120": 5, "c": 6, "<mask>": 7}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    words = Words.load(tmp_path / "tokenizer.json")
+    assert (words.vocab.begin, words.vocab.pad, words.vocab.separator, words.vocab.mask) == (0, 1, 2, 7)
+    table = words.encode(["aa ca[MASK]"])
+    assert table.ids.tolist() == [4, 4, 5, 6, 4, 7]
+    assert table.word[:5].tolist() == [0, 0, 1, 1, 1]
