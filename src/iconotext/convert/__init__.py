@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iconotext.convert import bert, lxmert, twelve_in_one, unimo, uniter, vilbert, visualbert
+from iconotext.convert import bert, lxmert, twelve_in_one, unimo, uniter, vilbert, visualbert, vl_bert, vlp
 from iconotext.convert.carry import Carried
 from iconotext.convert.checkpoint import convert, recognise
 from iconotext.convert.rules import Release
@@ -15,6 +15,8 @@ RELEASES: dict[str, Release] = {
         lxmert.HF,
         visualbert.RELEASE,
         visualbert.TRANSFORMERS_RELEASE,
+        vl_bert.RELEASE,
+        vlp.RELEASE,
         unimo.RELEASE,
         uniter.RELEASE,
         vilbert.RELEASE,

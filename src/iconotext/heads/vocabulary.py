@@ -9,13 +9,18 @@ from iconotext.heads.transform import Transform
 
 
 class VocabularyHead(nn.Module):
-    """Linear, GELU, layer norm, then the word table transposed with a free bias (Devlin et al., 2019)."""
+    """Linear, GELU, layer norm, then the word table transposed with a free bias (Devlin et al., 2019).
 
-    def __init__(self, width: int, words: nn.Embedding, eps: float) -> None:
+    With several ``projections`` the hidden step makes that many vectors, of which a call takes one (Unified VLP).
+    """
+
+    def __init__(self, width: int, words: nn.Embedding, eps: float, projections: int = 1) -> None:
         super().__init__()
-        self.transform = Transform(width, words.embedding_dim, eps)
+        self.transform = Transform(width, projections * words.embedding_dim, eps)
         self.bias = nn.Parameter(zeros(words.num_embeddings))
         self._words = [words]  # a list hides it from parameters(): the text embedding owns the table
 
-    def forward(self, states: Float[Tensor, "P D"]) -> Float[Tensor, "P V"]:
-        return nn.functional.linear(self.transform(states), self._words[0].weight, self.bias)
+    def forward(self, states: Float[Tensor, "P D"], projection: int = 0) -> Float[Tensor, "P V"]:
+        width = self._words[0].embedding_dim
+        hidden = self.transform(states)[:, projection * width : (projection + 1) * width]
+        return nn.functional.linear(hidden, self._words[0].weight, self.bias)

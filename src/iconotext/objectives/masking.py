@@ -31,6 +31,16 @@ def choose_words(text: Text, draw: Draw, rate: float, whole_word: bool, at_least
     return _with_one(chosen, number, text.offsets) if at_least_one else chosen
 
 
+def choose_some(text: Text, draw: Draw, many: Int[Tensor, "B"]) -> Bool[Tensor, "N"]:
+    """So ``many`` tokens of each row, or all that are not special where a row has fewer."""
+    number = draw.tokens("mask words", text.offsets).masked_fill(text.special, 2.0)
+    row = row_of(text.offsets)
+    order = torch.argsort(row + number / 4)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(order.numel()) - text.offsets[:-1][row]
+    return (rank < many[row]) & ~text.special
+
+
 @dataclass(frozen=True)
 class RegionMasks:
     """How regions are chosen and hidden.

@@ -11,6 +11,7 @@ from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
 from iconotext.systems.visualbert import VISUALBERT
 from iconotext.systems.vl_bert import VL_BERT
+from iconotext.systems.vlp import VLP
 
 SYSTEMS: dict[str, System] = {
     page.name: page
@@ -18,6 +19,7 @@ SYSTEMS: dict[str, System] = {
         BERT,
         VISUALBERT,
         VL_BERT,
+        VLP,
         UNIMO,
         UNITER,
         VILBERT,
