@@ -40,14 +40,16 @@ class Seating:
         matched: NDArray[np.bool_],
         positions: NDArray[np.int64],
         group: int = 1,
+        answers: NDArray[np.int64] | None = None,
     ) -> Batch:
-        """The batch of B texts and the regions of B images, row by row."""
+        """The batch of B texts and the regions of B images, row by row; ``answers`` number those of questions."""
         return Batch(
             text=self.text(tokens),
             region=self.region(regions),
             matched=torch.from_numpy(matched),
             position=torch.from_numpy(positions),
             group=group,
+            answers=torch.full((len(matched),), -1) if answers is None else torch.from_numpy(answers),
         )
 
     def text(self, tokens: TokenTable) -> Text:
@@ -104,7 +106,7 @@ class Seating:
         sizes = regions.sizes[row].astype(np.float32)
         features = regions.features[index].astype(np.float32)
         class_probs, attributes = regions.class_probs[index], regions.attributes[index]
-        scores = regions.scores[index]
+        scores, sure = regions.scores[index], regions.attribute_scores[index]
         if self.whole_image:
             boxes[whole, :2], boxes[whole, 2:] = 0.0, sizes[whole]
             features[whole] = 0.0
@@ -119,6 +121,7 @@ class Seating:
             segment=torch.full((len(row),), self.region_segment),
             class_probs=torch.from_numpy(class_probs),
             attributes=torch.from_numpy(attributes.astype(np.int64)),
+            attribute_scores=torch.from_numpy(sure),
             masked=torch.zeros(len(row), dtype=torch.bool),
             whole=torch.from_numpy(whole),
             offsets=torch.from_numpy(offsets),

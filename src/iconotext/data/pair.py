@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw, uniform
+from iconotext.data.asked import AskedTexts
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable, Words
@@ -35,9 +36,20 @@ class Drawn:
 
 
 class PairTable:
-    """The texts of one split, each with its image; texts whose image has no regions are left out and counted."""
+    """The texts of one split, each with its image; texts whose image has no regions are left out and counted.
 
-    def __init__(self, data: DataSet, split: str, words: Words, store: RegionStore, language: str = "") -> None:
+    The questions of ``asked``, all on images with regions, come after them as texts like others.
+    """
+
+    def __init__(
+        self,
+        data: DataSet,
+        split: str,
+        words: Words,
+        store: RegionStore,
+        language: str = "",
+        asked: AskedTexts | None = None,
+    ) -> None:
         table = data.table("texts", split)
         image_ids = table["image_id"].to_pylist()
         languages = table["language"].to_pylist()
@@ -48,18 +60,20 @@ class PairTable:
                 f"{data.path}: no text of split {split!r} has an image with regions in {store.path}. "
                 "Extract regions of this data set, or name the right store."
             )
-        self.store = store
-        self.images = sorted({image_ids[i] for i in keep})
+        self.store, self.asked, self._first_question = store, asked or AskedTexts(), len(keep)
+        owners = [*(image_ids[i] for i in keep), *self.asked.images]
+        self.images = sorted(set(owners))
         number = {name: i for i, name in enumerate(self.images)}
-        self.image_of = np.array([number[image_ids[i]] for i in keep])
+        self.image_of = np.array([number[name] for name in owners])
         column = table["text"].to_pylist()
-        self.strings: list[str] = [column[i] for i in keep]
-        self.ids: list[str] = [table["text_id"][i].as_py() for i in keep]
+        self.strings: list[str] = [*(column[i] for i in keep), *self.asked.strings]
+        self.ids: list[str] = [*(table["text_id"][i].as_py() for i in keep), *self.asked.ids]
         kinds = table["kind"].to_pylist()
-        self.kinds = [kinds[i] for i in keep]
+        self.kinds = [*(kinds[i] for i in keep), *self.asked.kinds]
         self.texts = words.encode(self.strings)
         swaps = table["swapped"].to_pylist() if "swapped" in table.column_names else None
-        self.swapped = words.encode([swaps[i] or "" for i in keep]) if swaps is not None else None
+        twins = [] if swaps is None else [*(swaps[i] or "" for i in keep), *("" for _ in self.asked.ids)]
+        self.swapped = words.encode(twins) if swaps is not None else None
         self._all = self.texts if self.swapped is None else TokenTable.joined([self.texts, self.swapped])
         keys: dict[str, int] = {}
         self._key = np.array([keys.setdefault(text, len(keys)) for text in self.strings])
@@ -169,6 +183,14 @@ class PairTable:
         """How much of what either says both say, rare words counting more: Jaccard weighted by -log of the frequency."""
         rarity = self._rarity
         return float(rarity[list(one & other)].sum() / rarity[list(one | other)].sum())
+
+    def answers(self, drawn: Drawn, draw: Draw) -> NDArray[np.int64]:
+        """The number of an answer for each drawn row, in proportion to the scores; -1 without one, or on a wrong image."""
+        number = uniform(dataclasses.replace(draw, positions=drawn.positions).keys("answer"))
+        found = np.full(len(drawn.text), -1)
+        for i in np.flatnonzero(drawn.matched & (drawn.text >= self._first_question)):
+            found[i] = self.asked.answer(int(drawn.text[i]) - self._first_question, float(number[i]))
+        return found
 
     def tokens(self, drawn: Drawn) -> TokenTable:
         """The tokens of drawn rows."""

@@ -105,4 +105,5 @@ class PretrainStream:
         if self.seats.sentences == 2:
             second = self.pairs.second(rows, drawn, draw)
             tokens = self.pairs.texts.rows(rows).beside(second, self.seats.vocab.separator, self.seats.max_words)
-        return self.seats.batch(tokens, regions, drawn.matched, drawn.positions, drawn.group)
+        answers = self.pairs.answers(drawn, draw)
+        return self.seats.batch(tokens, regions, drawn.matched, drawn.positions, drawn.group, answers)
