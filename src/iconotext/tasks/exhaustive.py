@@ -104,6 +104,8 @@ class Exhaustive:
         empty = self.seats.text(TokenTable(none, none, np.zeros(1, np.int64)))
         text = dataclasses.replace(empty, offsets=torch.zeros(len(images) + 1, dtype=torch.long))
         half = self._half("region", text, self.seats.region(self.store.gather(images)))
+        if not self.trunk.embeds_apart:
+            return half
         # Features have become states; without them the layout is small enough to be repeated for every text.
         bare = {name: getattr(half.part, name)[:, :0] for name in ("features", "class_probs")}
         return Half(dataclasses.replace(half.part, **bare), half.states)
@@ -116,7 +118,8 @@ class Exhaustive:
         assert isinstance(text.part, Text)
         assert isinstance(region.part, Region)
         batch = _batch(text.part, region.part)
-        begin = Streams.of(text.states, region.states)
+        own = self.trunk.embeds_apart
+        begin = Streams.of(text.states, region.states) if own else self.trunk.embed(batch)
         end = self.trunk.encoder(begin, Geometry(batch), begin=apart(self.trunk.system.schedule))
         encoded = Encoded(end["text"], end["region"], text.part.offsets, region.part.offsets)
         pooled = self.trunk.pool(encoded).float()

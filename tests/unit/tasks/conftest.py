@@ -10,7 +10,7 @@ from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
 from iconotext.models.system import System
-from iconotext.nn.location import encode_location
+from iconotext.recipes.material import seating
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,7 @@ class Toy:
 
     def seats(self, page: System) -> Seating:
         """How a page wants its pairs."""
-        kind, layout = page.region.location, page.layout
-        return Seating(
-            self.words.vocab,
-            lambda boxes, sizes: encode_location(kind, boxes, sizes),
-            layout.whole_image == "mean",
-            layout.region_segment,
-            layout.max_words,
-            layout.max_regions,
-        )
+        return seating(page, self.words.vocab)
 
 
 @pytest.fixture(scope="session")

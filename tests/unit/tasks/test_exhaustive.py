@@ -12,6 +12,8 @@ from iconotext.core.errors import DataError
 from iconotext.models.pretrain import PretrainModel
 from iconotext.nn.schedule import apart, twin_layer
 from iconotext.systems.vilbert import VILBERT
+from iconotext.systems.vl_bert import VL_BERT
+from iconotext.systems.vlp import VLP
 from iconotext.tasks.exhaustive import Exhaustive
 from iconotext.tasks.retrieval import matching
 
@@ -19,6 +21,8 @@ SYSTEMS = {
     **PAGES,
     "uniter, pre": dataclasses.replace(PAGES["uniter"], norm="pre"),
     "vilbert, pre": dataclasses.replace(PAGES["vilbert"], norm="pre"),
+    "vl_bert": tiny(VL_BERT),
+    "vlp": tiny(VLP),
     "dual encoder": tiny(VILBERT, schedule=2 * twin_layer(), norm="pre"),
 }
 TEXTS = ["a red dog", "there is a green cat and a blue tree", "a cup", "", "a red dog and a green cup"]
