@@ -100,10 +100,9 @@ class Groups:
         for number, (replace, swapped) in enumerate(self._wrong):
             own = dataclasses.replace(draw, seed=derive(draw.seed, "wrong pair", number))
             parts.append(self.pairs.draw(rows, own, 1.0, replace, swapped))
-        columns = {
-            f.name: np.stack([getattr(part, f.name) for part in parts], 1).ravel() for f in dataclasses.fields(Drawn)
-        }
-        return Drawn(**columns)
+        names = ("text", "image", "matched", "swapped", "positions")
+        columns = {name: np.stack([getattr(part, name) for part in parts], 1).ravel() for name in names}
+        return Drawn(**columns, group=self.group)
 
     def metric(self, rows: Rows, chosen: Rows) -> NDArray[np.float64]:
         """1 where the true pair scores highest in its group."""
