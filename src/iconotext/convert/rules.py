@@ -34,13 +34,11 @@ def _square(tensor: Tensor) -> Tensor:
 
 
 def _bare(tensor: Tensor) -> Tensor:
-    while tensor.ndim > 1 and tensor.shape[0] == 1:
-        tensor = tensor[0]
-    return tensor
+    return tensor[0] if tensor.ndim == 3 and tensor.shape[0] == 1 else tensor
 
 
 def _batched(tensor: Tensor) -> Tensor:
-    return tensor.view(1, -1, tensor.shape[-1])
+    return tensor[None]
 
 
 FORMS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {

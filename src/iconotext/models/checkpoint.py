@@ -54,7 +54,7 @@ CLASSES: dict[str, type] = {
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),
         *(terms.Appearance, terms.WholeImage, terms.ImageToken, terms.AfterWords, TextAlone, CaptionMLM),
-        *(terms.TextEmbedding, terms.RegionEmbedding),
+        *(terms.TextEmbedding, terms.RegionEmbedding, terms.GridPosition, terms.Modality),
         *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
         *(Contrastive, CrossModalContrastive, Rewrites),
     )

@@ -80,6 +80,7 @@ class System:
     region_heads: int
     region_hidden: int
     norm: Literal["post", "pre"] = "post"
+    last_norm: Literal["each", "one"] = "each"
     eps: float = 1e-12
     dropout: float = 0.1
     attention_dropout: float = 0.1

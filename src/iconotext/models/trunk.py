@@ -30,6 +30,7 @@ def dims_of(system: System) -> Dims:
         attention_dropout=system.attention_dropout,
         eps=system.eps,
         norm=system.norm,
+        last_norm=system.last_norm,
     )
 
 
@@ -50,6 +51,11 @@ class Trunk(nn.Module):
         initialise(self, system.init)
         if self.region.learned:
             nn.init.normal_(self.region.mask_vector, 0.0, 0.02)
+
+    @property
+    def embeds_apart(self) -> bool:
+        """Whether each stream's embedding is its own: not where words carry their image (VL-BERT)."""
+        return not hasattr(self.text, "looks")
 
     def embed(self, batch: Batch) -> Streams:
         """What the encoder is given."""

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from iconotext.nn.attention import Attention
 from iconotext.nn.feed_forward import FeedForwardSublayer
 from iconotext.nn.pattern import Geometry
-from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule
+from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule, Stream
 from iconotext.nn.streams import Dims, Streams
 
 
@@ -24,11 +24,9 @@ class Encoder(nn.Module):
             Attention(layer, dims) if isinstance(layer, Attend) else FeedForwardSublayer(layer, dims)
             for layer in schedule
         )
-        used = {s for layer in schedule for s in layer.streams}
-        last: dict[str, nn.Module] = {
-            s: nn.LayerNorm(dims.width[s], eps=dims.eps) for s in BOTH if dims.norm == "pre" and s in used
-        }
-        self.last = nn.ModuleDict(last)
+        used = {s for layer in schedule for s in layer.streams} if dims.norm == "pre" else set()
+        self.owner: dict[Stream, Stream] = {s: "text" if dims.last_norm == "one" else s for s in BOTH if s in used}
+        self.last = nn.ModuleDict({s: nn.LayerNorm(dims.width[s], eps=dims.eps) for s in self.owner.values()})
 
     def forward(
         self,
@@ -52,7 +50,7 @@ class Encoder(nn.Module):
                 watch(index, streams)
         if not self.last or end is not None:
             return streams
-        return streams.replace({s: self.last[s](streams[s]) for s in BOTH if s in self.last})
+        return streams.replace({s: self.last[owner](streams[s]) for s, owner in self.owner.items()})
 
 
 def sublayer_names(schedule: Schedule) -> list[str]:

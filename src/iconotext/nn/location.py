@@ -24,9 +24,12 @@ def encode_location(
     sincos: a hundred times centre, width and height over the image's sides, from which the embedding makes sines and
     cosines (VL-BERT). box6: corners over the largest x and y that any box of the image has, their area, and the detector's
     ``scores`` (left out: 1); ``rows`` says which boxes are of one image (left out: all) (Unified VLP).
+    slide: how far the box lies from left to right and from top to bottom, 0 to 1, by the way that its size leaves it (ViLT).
     """
     if kind == "none":
         return boxes[:, :0]
+    if kind == "slide":
+        return torch.nan_to_num(boxes[:, :2] / (sizes - boxes[:, 2:] + boxes[:, :2]), posinf=0.0, neginf=0.0)
     if kind == "box6":
         return _over_the_largest(boxes, scores, rows)
     corners = boxes / torch.cat([sizes, sizes], dim=1)

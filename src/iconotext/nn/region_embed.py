@@ -12,15 +12,18 @@ from iconotext.core.batch import END, Batch, Region, row_of
 from iconotext.core.errors import ConfigError
 from iconotext.nn.appearance import AppearanceMap, Take, carried
 from iconotext.nn.dropout import Dropout
+from iconotext.nn.grid import GridTable
 from iconotext.nn.streams import Dims
 from iconotext.nn.terms import (
     LOCATION_WIDTH,
     AfterWords,
     Appearance,
     Feature,
+    GridPosition,
     ImageToken,
     LinkedPosition,
     Location,
+    Modality,
     Position,
     RegionEmbedding,
     Segment,
@@ -51,6 +54,10 @@ class RegionEmbedder(nn.Module):
             elif isinstance(term, AfterWords):
                 self._shared["after"] = _owned(text, "position", "AfterWords")
                 self.first = text.first
+            elif isinstance(term, Modality):
+                self._shared["modality"] = _owned(text, "modality", "Modality")
+            elif isinstance(term, GridPosition):
+                self.grid = GridTable(term.rows, term.columns, self.width)
             elif isinstance(term, Appearance):
                 self.appearance = AppearanceMap(term, dims, feature_dim)
                 self.take = Take(term, self.appearance.width, self.width, dims.eps)
@@ -69,7 +76,7 @@ class RegionEmbedder(nn.Module):
         self.learned = hasattr(self, "mask_vector")
         if embedding.shared_norm:
             self._shared["norm"] = text.norm
-        elif embedding.terms and not embedding.mean:
+        elif embedding.terms and embedding.norm and not embedding.mean:
             self.norm = nn.LayerNorm(self.width, eps=dims.eps)
         self.mean = embedding.mean
         self.drop = Dropout(dims.dropout)
@@ -87,6 +94,8 @@ class RegionEmbedder(nn.Module):
             self.norms[name] = nn.LayerNorm(self.width, eps=dims.eps)
         if isinstance(term, Feature) and term.masked == "learned":
             self.mask_vector = nn.Parameter(torch.zeros(feature_dim))
+        if isinstance(term, Feature) and term.whole == "learned":
+            self.whole = nn.Embedding(1, self.width)
 
     @property
     def feature(self) -> nn.Linear | None:
@@ -108,8 +117,8 @@ class RegionEmbedder(nn.Module):
         if name == "position":
             return torch.zeros_like(region.segment)
         if name == "location" and self.class_probs:
-            both = (region.location, region.class_probs)
-            return torch.cat([nn.functional.layer_norm(x, x.shape[1:]) for x in both], dim=1)
+            both = (region.location, region.class_probs.to(region.location.dtype))
+            return torch.cat([nn.functional.layer_norm(x, x.shape[1:]) for x in both if x.shape[1]], dim=1)
         return region.location if name == "location" else region.segment
 
     def _special(self, batch: Batch) -> Float[Tensor, "M D"]:
@@ -130,9 +139,13 @@ class RegionEmbedder(nn.Module):
             parts.append(self._shared["after"](place + _ends(batch) if hasattr(self, "end") else place))
         for name, layer in self.linear.items():
             part = layer(self._value(name, region))
+            if name == "feature" and hasattr(self, "whole"):
+                part = torch.where(region.whole[:, None], self.whole.weight, part)
             parts.append(self.norms[name](part) if name in self.norms else part)
         if "segment" in self._shared:
             parts.append(self._shared["segment"](region.segment))
+        if hasattr(self, "grid"):
+            parts.append(self.grid(region.location, region.whole))
         if "linked" in self._shared and region.linked.shape[1]:
             parts.append(_mean(self._shared["linked"], region.linked))
         if not parts:
@@ -140,8 +153,9 @@ class RegionEmbedder(nn.Module):
         total: Tensor = sum(parts[1:], parts[0])
         if self.mean:
             return self.drop(total / len(parts))  # type: ignore[no-any-return]
-        norm = self._shared["norm"] if "norm" in self._shared else self.norm
-        return self.drop(norm(total))  # type: ignore[no-any-return]
+        norm = self._shared["norm"] if "norm" in self._shared else getattr(self, "norm", nn.Identity())
+        out: Tensor = self.drop(norm(total))
+        return out + self._shared["modality"](region.segment) if "modality" in self._shared else out
 
 
 def _owned(text: TextEmbedder, table: str, wanted_by: str) -> nn.Module:

@@ -17,7 +17,7 @@ class Dims:
     """The sizes of the streams and what every layer shares.
 
     ``width``, ``heads`` and ``hidden`` (of the feed-forward) by stream; ``norm`` "post" is BERT's, "pre" puts the layer norm
-    before each sublayer and one at the end.
+    before each sublayer and one at the end, for each stream its own, or with ``last_norm`` "one" the same for both (ViLT).
     """
 
     width: dict[Stream, int]
@@ -27,6 +27,7 @@ class Dims:
     attention_dropout: float = 0.1
     eps: float = 1e-12
     norm: Literal["post", "pre"] = "post"
+    last_norm: Literal["each", "one"] = "each"
 
     @property
     def equal(self) -> bool:

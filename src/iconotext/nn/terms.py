@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-LocationKind = Literal["none", "box4", "box5", "box6", "box7", "sincos"]
-LOCATION_WIDTH: dict[str, int] = {"none": 0, "box4": 4, "box5": 5, "box6": 6, "box7": 7, "sincos": 4}
+LocationKind = Literal["none", "box4", "box5", "box6", "box7", "sincos", "slide"]
+LOCATION_WIDTH: dict[str, int] = {"none": 0, "box4": 4, "box5": 5, "box6": 6, "box7": 7, "sincos": 4, "slide": 2}
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,12 @@ class Feature:
 
     "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature. With ``relu``
     a ReLU and dropout follow, after a layer of ``hidden`` width with its own ReLU where that is given (Unified VLP).
+    ``whole`` "learned" has a learned vector stand for the feature of the whole image (ViLT).
     """
 
     norm: bool = False
     masked: Literal["zero", "learned"] = "zero"
+    whole: Literal["mapped", "learned"] = "mapped"
     relu: bool = False
     hidden: int | None = None
 
@@ -141,8 +143,35 @@ class TaskToken:
     size: int = 20
 
 
-TextTerm = Word | Position | Segment | WholeImage | TaskToken
-RegionTerm = Feature | Location | Segment | Position | LinkedPosition | Appearance | ImageToken | AfterWords
+@dataclass(frozen=True)
+class GridPosition:
+    """A learned vector for each cell of a grid that is stretched over the picture, and one for the whole image (ViLT)."""
+
+    rows: int
+    columns: int
+    kind: ClassVar[LocationKind] = "slide"
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A table that both streams share, added after norm and dropout: words take row 0, regions that of their segment (ViLT)."""
+
+    size: int = 2
+
+
+TextTerm = Word | Position | Segment | WholeImage | TaskToken | Modality
+RegionTerm = (
+    Feature
+    | Location
+    | Segment
+    | Position
+    | LinkedPosition
+    | Appearance
+    | ImageToken
+    | AfterWords
+    | GridPosition
+    | Modality
+)
 
 
 @dataclass(frozen=True)
@@ -157,14 +186,17 @@ class RegionEmbedding:
     """The sum of the terms, then layer norm and dropout; no terms for a system that reads no regions.
 
     ``shared_norm`` takes the text's layer norm instead of an own one. ``mean`` takes the mean of the terms, each with its own
-    norm, and no norm after it (LXMERT).
+    norm, and no norm after it (LXMERT); without ``norm`` there is none after the sum either (ViLT).
     """
 
     terms: tuple[RegionTerm, ...]
     shared_norm: bool = False
     mean: bool = False
+    norm: bool = True
 
     @property
     def location(self) -> LocationKind:
         """The location encoding that the embedding reads."""
-        return next((term.kind for term in self.terms if isinstance(term, Location | Appearance)), "none")
+        return next(
+            (term.kind for term in self.terms if isinstance(term, Location | Appearance | GridPosition)), "none"
+        )

@@ -10,7 +10,7 @@ from iconotext.core.batch import END, TASK, Text
 from iconotext.nn.appearance import WordLooks
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.streams import Dims
-from iconotext.nn.terms import Position, Segment, TaskToken, TextEmbedding, Word
+from iconotext.nn.terms import Modality, Position, Segment, TaskToken, TextEmbedding, Word
 
 
 class TextEmbedder(nn.Module):
@@ -39,6 +39,8 @@ class TextEmbedder(nn.Module):
                 self.tables["segment"] = nn.Embedding(term.size, width, padding_idx=0 if term.fixed else None)
             elif isinstance(term, TaskToken):
                 self.tables["task"] = nn.Embedding(term.size, width)
+            elif isinstance(term, Modality):
+                self.tables["modality"] = nn.Embedding(term.size, width)
             else:
                 self.looks = WordLooks(term, dims)
         self.norm = nn.LayerNorm(width, eps=dims.eps)
@@ -71,4 +73,5 @@ class TextEmbedder(nn.Module):
         if "task" in self.tables:
             tasks = self.tables["task"]((TASK - text.ids).clamp(min=0))
             total = torch.where((text.ids <= TASK)[:, None], tasks, total)
-        return self.drop(self.norm(total))  # type: ignore[no-any-return]
+        out: Tensor = self.drop(self.norm(total))
+        return out + self.tables["modality"].weight[0] if "modality" in self.tables else out
