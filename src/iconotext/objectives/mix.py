@@ -106,3 +106,25 @@ def replaced(mix: Mix, change: Callable[[Objective], Objective]) -> Mix:
     if isinstance(mix, Phases):
         return Phases(tuple((share, replaced(part, change)) for share, part in mix.parts))
     return change(mix)
+
+
+def without(mix: Mix, leave: Callable[[Objective], bool]) -> Mix:
+    """The same mix without some objectives; what they shared a batch or a phase with keeps its share.
+
+    Raises:
+        ConfigError: nothing is left.
+    """
+    left = _kept(mix, leave)
+    if left is None:
+        raise ConfigError("No objective is left: the data has nothing that this system learns from.")
+    return left
+
+
+def _kept(mix: Mix, leave: Callable[[Objective], bool]) -> Mix | None:
+    if isinstance(mix, Together):
+        together = tuple(kept for part in mix.parts if (kept := _kept(part, leave)) is not None)
+        return Together(together) if together else None
+    if isinstance(mix, OneAtATime | Phases):
+        parts = tuple((share, kept) for share, part in mix.parts if (kept := _kept(part, leave)) is not None)
+        return type(mix)(parts) if parts else None
+    return None if leave(mix) else mix

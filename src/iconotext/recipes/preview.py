@@ -22,8 +22,9 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
 from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import choose, objectives
+from iconotext.recipes.asking import with_questions, without_labels
 from iconotext.recipes.material import PretrainStream, seating
-from iconotext.recipes.pretrain import page_of, without_labels
+from iconotext.recipes.pretrain import page_of
 from iconotext.regions.draw import draw_regions
 
 
@@ -66,9 +67,10 @@ def describe(options: PreviewOptions) -> Iterator[str]:
     """The preview, line by line; every objective of the system is shown, one batch each where they take turns."""
     data, store = DataSet.open(options.data), RegionStore.open(options.store)
     page = without_labels(page_of(options.system, options.size), store)
+    page, asked = with_questions(page, data, options.split, store)
     texts = data.table("texts", options.split, ["text"])["text"].to_pylist()
     words = Words.load(options.tokenizer) if options.tokenizer else Words.train(texts, 8000)
-    pairs = PairTable(data, options.split, words, store)
+    pairs = PairTable(data, options.split, words, store, asked=asked)
     sampler = LengthSampler(pairs.lengths(page.layout.max_words, page.layout.max_regions), options.rows, options.seed)
     stream = PretrainStream(pairs, seating(page, words.vocab), page.mix, sampler, options.seed, options.steps)
     chosen = choose(page.mix, options.seed, options.step, options.steps)

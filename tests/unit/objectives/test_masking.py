@@ -192,3 +192,30 @@ def test_location_stays_visible() -> None:
     assert torch.equal(found.location, batch.region.location)
     assert found.features.shape == (5, FEATURES)
     assert not found.features.any()
+
+
+@pytest.mark.parametrize("system", ["uniter", "vilbert"])
+def test_some_regions_get_the_feature_of_another_of_their_image(system: str) -> None:
+    region = regions([20] * MANY, PAGES[system])
+    masks = RegionMasks(0.5, keep=0.1, random=0.3, at_least_one=False)
+    chosen, found = masks.corrupt(region, region, draw(MANY))
+    _, hidden = masks.choose(region, draw(MANY))
+    assert torch.equal(found.masked, hidden)
+    assert near(int(hidden.sum()), int(chosen.sum()), 0.6)
+    exchanged = (found.features != region.features).any(1) & ~hidden & ~region.whole
+    assert not (exchanged & ~chosen).any()
+    assert near(int(exchanged.sum()), int(chosen.sum()), 0.3)
+    row = row_of(region.offsets)
+    for at in exchanged.nonzero()[:40, 0].tolist():
+        same = (region.features == found.features[at]).all(1) & ~region.whole
+        assert row[same].tolist() == [int(row[at])]
+    again, once_more = masks.corrupt(found, region, draw(MANY))
+    assert torch.equal(again, chosen)
+    assert torch.equal(once_more.features, found.features)
+
+
+def test_a_region_alone_in_its_image_keeps_its_feature() -> None:
+    region = regions([1, 1, 0, 1], PAGES["vilbert"])
+    _, found = RegionMasks(1.0, random=1.0).corrupt(region, region, draw(4))
+    assert torch.equal(found.features[~region.whole], region.features[~region.whole])
+    assert not found.masked.any()

@@ -15,7 +15,7 @@ from iconotext.core.seed import Draw
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import OneAtATime, Phases, Together, choose, corrupt, negatives, objectives
+from iconotext.objectives.mix import OneAtATime, Phases, Together, choose, corrupt, negatives, objectives, without
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 from iconotext.objectives.mrfr import MRFR
@@ -112,3 +112,12 @@ def test_corrupt_leaves_the_batch_alone() -> None:
 def test_two_objectives_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match="called 'mrfr'"):
         corrupt((MRFR(), MRFR(RegionMasks(0.5))), BATCH, DRAW, VOCAB)
+
+
+def test_without_an_objective_the_others_keep_their_shares() -> None:
+    mix = Phases(((1, Together((MLM(), ITM()))), (2, OneAtATime(((3, ITM()), (1, Together((MRFR(),)))))), (1, ITM())))
+    left = without(mix, lambda objective: isinstance(objective, ITM))
+    assert left == Phases(((1, Together((MLM(),))), (2, OneAtATime(((1, Together((MRFR(),))),)))))
+    assert without(mix, lambda objective: False) == mix
+    with pytest.raises(ConfigError, match="No objective is left"):
+        without(mix, lambda objective: True)

@@ -82,3 +82,31 @@ def test_a_store_without_labels_is_refused_unless_there_are_no_regions(label: st
     words = batch_of(PAGES["vilbert"], [2, 3], [0, 0])
     words = dataclasses.replace(words, region=dataclasses.replace(words.region, class_probs=torch.zeros(0, 0)))
     assert MRC(label).corrupt(words, words, Draw(0, 0, np.arange(2)), VOCAB)[1].count == 0
+
+
+def test_all_regions_by_confidence() -> None:
+    """LXMERT: every region counts, hidden or not, by how sure the detector is; the whole-image token does not."""
+    objective = MRC("hard", scores="all", confidence=True, background_scored=False)
+    corrupted, targets = objective.corrupt(BATCH, BATCH, DRAW, VOCAB)
+    assert 0 < int(corrupted.region.masked.sum()) < targets.positions.numel()
+    assert torch.equal(targets.positions, (~BATCH.region.whole).nonzero()[:, 0])
+    probs = BATCH.region.class_probs[targets.positions, 1:]
+    assert torch.equal(targets.values, probs.argmax(1))
+    assert torch.equal(targets.weights, probs.max(1).values)
+    some = Targets(torch.tensor([0, 1]), torch.tensor([2, 0]), 4.0, torch.tensor([0.5, 0.25]))
+    each = -LOGITS.log_softmax(1)[[0, 1], [2, 0]]
+    assert loss_of(objective, LOGITS, some) == pytest.approx(float(0.5 * each[0] + 0.25 * each[1]) / 4)
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_attributes(confidence: bool) -> None:
+    many = BATCH.region.attributes.numel()
+    named, sure = torch.arange(many) % 4 - 1, torch.linspace(0.2, 0.8, many)
+    region = dataclasses.replace(BATCH.region, attributes=named, attribute_scores=sure)
+    batch = dataclasses.replace(BATCH, region=region)
+    _, targets = MRC("attribute", confidence=confidence).corrupt(batch, batch, DRAW, VOCAB)
+    there = named[targets.positions] >= 0
+    assert torch.equal(targets.values[there], named[targets.positions][there])
+    expected = sure[targets.positions] if confidence else torch.ones(len(there))
+    assert torch.equal(targets.weights, expected * there)
+    assert targets.count == targets.positions.numel()

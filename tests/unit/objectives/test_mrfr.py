@@ -41,3 +41,16 @@ def test_half_precision_features_are_compared_in_full() -> None:
     half = dataclasses.replace(BATCH, region=dataclasses.replace(BATCH.region, features=BATCH.region.features.half()))
     _, targets = MRFR().corrupt(half, half, DRAW, VOCAB)
     assert targets.values.dtype == torch.float32
+
+
+def test_smooth_error_over_all_regions() -> None:
+    """LXMERT: SmoothL1, summed over the hidden regions, mean over all of them; the whole-image token is none."""
+    batch = batch_of(PAGES["vilbert"], [2] * 30, [6] * 30)
+    objective = MRFR(RegionMasks(0.4), tied=False, error="smooth", per="all")
+    _, targets = objective.corrupt(batch, batch, DRAW, VOCAB)
+    assert targets.count == 30 * 6 * FEATURES
+    guess = batch.region.features + torch.linspace(-3, 3, batch.region.whole.numel())[:, None]
+    encoded = Encoded(torch.zeros(0, 1), guess, batch.text.offsets, batch.region.offsets)
+    errors = (guess - batch.region.features)[targets.positions].abs()
+    expected = torch.where(errors < 1, errors**2 / 2, errors - 0.5).sum() / targets.count
+    torch.testing.assert_close(objective.loss(nn.Identity(), View(encoded, None, batch), targets).mean, expected)

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from toy_data import PRINT, make_store, regions, scene
+import torch
+from toy_data import PRINT, make_data, make_store, make_words, regions, scene
+from transformers import BertConfig, BertForPreTraining
 
-from iconotext.core.errors import ConfigError
+from iconotext.core.errors import ConfigError, DataError
 from iconotext.data.store import RegionStore, StoreWriter
+from iconotext.data.words import Words
+from iconotext.models.checkpoint import load
 from iconotext.objectives.mix import objectives
-from iconotext.recipes.pretrain import page_of, without_labels
+from iconotext.recipes.asking import without_labels
+from iconotext.recipes.pretrain import PretrainOptions, page_of, run, whole_words
 
 
 def unlabelled(path: Path) -> RegionStore:
@@ -39,3 +45,67 @@ def test_with_labels_the_page_is_itself(tmp_path: Path) -> None:
 def test_a_system_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match="uniter, vilbert"):
         page_of("unitre", "tiny")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, its regions, and a language model that knows its words."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    data, _ = make_data(folder / "data"), make_store(folder / "store")
+    words = make_words(data)
+    config = BertConfig(vocab_size=words.vocab.size, hidden_size=16, num_hidden_layers=4, num_attention_heads=2)
+    config.intermediate_size = 24
+    torch.manual_seed(0)
+    BertForPreTraining(config).save_pretrained(folder / "bert")
+    words.save(folder / "bert" / "tokenizer.json")
+    return folder
+
+
+def options(folder: Path, out: Path, **changes: Any) -> PretrainOptions:
+    given = {
+        "data": folder / "data",
+        "store": folder / "store",
+        "out": out,
+        "size": "tiny",
+        "text_init": folder / "bert",
+    }
+    few = {"steps": 1, "batch": 4, "learning_rate": 0.0, "workers": 0, "precision": "fp32"}
+    return PretrainOptions(**{**given, **few, **changes})
+
+
+@pytest.mark.parametrize("system", ["uniter", "vilbert"])
+def test_words_begin_with_a_language_model(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], system: str
+) -> None:
+    run(options(folder, tmp_path / "run", system=system))
+    saved = load(tmp_path / "run")
+    theirs = BertForPreTraining.from_pretrained(folder / "bert").state_dict()
+    ours = saved.model.state_dict()
+    assert torch.equal(ours["trunk.text.tables.word.weight"], theirs["bert.embeddings.word_embeddings.weight"])
+    assert torch.equal(ours["heads.mlm.transform.linear.weight"], theirs["cls.predictions.transform.dense.weight"])
+    assert (saved.model.system.width, saved.model.system.norm) == (16, "post")
+    assert Words.load(saved.tokenizer).vocab == Words.load(folder / "bert" / "tokenizer.json").vocab
+    said = capsys.readouterr().err
+    assert "taken: " in said
+    assert "not taken: " in said
+    assert "the language model 4" in said
+
+
+def test_a_tokenizer_that_knows_more_words_or_none_at_all(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(900))]))
+    with pytest.raises(DataError, match="the tokenizer 905: leave --tokenizer out"):
+        run(options(folder, tmp_path / "run", tokenizer=tmp_path / "big.txt"))
+    BertForPreTraining.from_pretrained(folder / "bert").save_pretrained(tmp_path / "bare")
+    with pytest.raises(DataError, match="name one with --tokenizer"):
+        run(options(folder, tmp_path / "run", text_init=tmp_path / "bare"))
+
+
+def test_a_segmenter_masks_its_words_as_a_whole(folder: Path, tmp_path: Path) -> None:
+    run(options(folder, tmp_path / "run", text_init=None, segmenter="textwrap:wrap"))
+    system = load(tmp_path / "run").model.system
+    assert all(o.whole_word for o in objectives(system.mix) if o.name == "mlm")
+    assert system.departures[-1] == "Whole words are masked, as a segmenter cuts them."
+    assert all(o.whole_word for o in objectives(whole_words(page_of("uniter", "base")).mix) if o.name == "mlm")
+    for wrong in ("jieba", "no_such_module:cut", "textwrap:no_such_function"):
+        with pytest.raises(ConfigError, match=f"--segmenter {wrong}: give MODULE:FUNCTION"):
+            run(options(folder, tmp_path / "other", text_init=None, segmenter=wrong))
