@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Annotated
 
 from rich.console import Console
 from safetensors.torch import save_file
-from torch import Tensor
 from tyro.conf import Positional, arg
 
 from iconotext.convert import RELEASES, Release, convert, recognise
@@ -27,6 +25,7 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
 from iconotext.models.checkpoint import Features, load, save
 from iconotext.models.pretrain import PretrainModel
+from iconotext.recipes.tensors import show
 
 ALIASES = {"vilbert": "vilbert_beta", "12in1": "vilbert_multitask"}
 """Shorter names of releases."""
@@ -199,32 +198,3 @@ def atomically(out: Path) -> Iterator[Path]:
         os.replace(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def show(console: Console, title: str, rows: Sequence[tuple[str, Tensor, str]]) -> None:
-    """Prints tensors with their shapes; those whose names differ in one number alone are one line."""
-    numbers = sum(tensor.numel() for _, tensor, _ in rows)
-    console.print(f"[bold]{title}[/bold]: {len(rows)} tensors, {numbers:,} numbers")
-    kinds: dict[tuple[str, tuple[int, ...], str], list[tuple[str, str]]] = {}
-    for name, tensor, what in rows:
-        kinds.setdefault((plain(name), tuple(tensor.shape), plain(what)), []).append((name, what))
-    lines = [
-        (ranged([name for name, _ in names]), " x ".join(map(str, shape)) or "1", ranged([what for _, what in names]))
-        for (_, shape, _), names in kinds.items()
-    ]
-    widths = [max(map(len, column)) for column in list(zip(*lines))[:2]]
-    for name, shape, what in lines:
-        console.print(f"  {name.ljust(widths[0])}  {shape.ljust(widths[1])}  {what}", markup=False)
-    console.print()
-
-
-def plain(name: str) -> str:
-    """A name without its numbers."""
-    return re.sub(r"\d+", "#", name)
-
-
-def ranged(names: Sequence[str]) -> str:
-    """Names that differ in their numbers alone as one, such as ``layer.0..11.output``."""
-    columns = list(zip(*(re.findall(r"\d+", name) for name in names)))
-    spans = iter(c[0] if len(set(c)) == 1 else f"{c[0]}..{c[-1]}" for c in columns)
-    return re.sub(r"\d+", lambda _: next(spans), names[0])

@@ -21,7 +21,8 @@ from iconotext.models.checkpoint import load
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.task import TaskModel
 from iconotext.recipes import finetune
-from iconotext.recipes.convert import ConvertOptions, ranged, releases, run
+from iconotext.recipes.convert import ConvertOptions, releases, run
+from iconotext.recipes.tensors import ranged
 
 CONFIG: dict[str, Any] = {
     "hidden_size": 16,
