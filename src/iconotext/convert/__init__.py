@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iconotext.convert import bert, lxmert, twelve_in_one, unimo, uniter, vilbert, visualbert, vl_bert, vlp
+from iconotext.convert import bert, lxmert, twelve_in_one, unimo, uniter, vilbert, vilt, visualbert, vl_bert, vlp, volta
 from iconotext.convert.carry import Carried
 from iconotext.convert.checkpoint import convert, recognise
 from iconotext.convert.rules import Release
@@ -21,6 +21,8 @@ RELEASES: dict[str, Release] = {
         uniter.RELEASE,
         vilbert.RELEASE,
         twelve_in_one.RELEASE,
+        *volta.RELEASES,
+        vilt.RELEASE,
     )
 }
 
