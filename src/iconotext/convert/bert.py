@@ -48,7 +48,11 @@ RELEASE = Release(
     system=system,
     rules=rules,
     sizes=sizes,
-    dropped={"embeddings.position_ids": "the numbers 0, 1, 2 ..., not a weight"},
+    dropped={
+        "embeddings.position_ids": "the numbers 0, 1, 2 ..., not a weight",
+        "classifier.": "the head of a task",
+        "qa_outputs.": "the head of a task",
+    },
     renamed={"embeddings.": "bert.embeddings.", "encoder.": "bert.encoder.", "pooler.": "bert.pooler."},
     ties={
         "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",

@@ -40,9 +40,8 @@ TRANSFORMERS = Names("visual_bert", "visual_token_type_embeddings", "visual_posi
 
 def schedule(config: Mapping[str, Any]) -> Schedule:
     """Joint layers; with ``bypass_transformer`` the text alone runs through them, and one more joins the regions."""
-    if config.get("bypass_transformer"):
-        return config["num_hidden_layers"] * text_layer() + joint_layer()
-    return config["num_hidden_layers"] * joint_layer()  # type: ignore[no-any-return]
+    layers: int = config["num_hidden_layers"]
+    return layers * text_layer() + joint_layer() if config.get("bypass_transformer") else layers * joint_layer()
 
 
 def system(config: Mapping[str, Any]) -> System:
@@ -127,6 +126,11 @@ RELEASE = Release(
     sizes=partial(sizes, names=ORIGINAL),
     renamed={"bert.bert.": "bert.", "bert.cls.": "cls.", "bert.classifier.": "classifier."},
     ties={"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"},
+    dropped={
+        "classifier.": "the head of a task",
+        "flickr_attention.": "the head of a task",
+        "detector.": "makes the regions, which are given here",
+    },
     published=bert_config(VISUALBERT, 30522),
 )
 TRANSFORMERS_RELEASE = Release(
@@ -135,7 +139,14 @@ TRANSFORMERS_RELEASE = Release(
     system=transformers_system,
     rules=partial(rules, names=TRANSFORMERS),
     sizes=partial(sizes, names=TRANSFORMERS),
-    dropped={"embeddings.position_ids": "the numbers 0, 1, 2 ..., not a weight"},
+    dropped={
+        "embeddings.position_ids": "the numbers 0, 1, 2 ..., not a weight",
+        "cls.weight": "the head of a task",
+        "cls.bias": "the head of a task",
+        "attention.query.": "the head of a task",
+        "attention.key.": "the head of a task",
+        "attention.value.": "the head of a task",
+    },
     renamed={
         "embeddings.": "visual_bert.embeddings.",
         "encoder.": "visual_bert.encoder.",
