@@ -75,8 +75,10 @@ class Rule:
 
     def place(self, target: Tensor) -> Tensor:
         """The slice of the target that this rule fills, as a view."""
+        if self.of == 1:
+            return target
         size = target.shape[0] // self.of
-        return target if self.of == 1 else target[self.part * size : (self.part + 1) * size]
+        return target[self.part * size : (self.part + 1) * size]
 
 
 @dataclass(frozen=True)
