@@ -46,9 +46,9 @@ class GridDetector:
         return [regions for view in self._reader.views(pictures) for regions in self._regions(view)]
 
     def _regions(self, view: View) -> Iterator[Detections]:
-        share = self._cells()
-        cells = torch.from_numpy(share) * view.extents.cpu().repeat(1, 2)[:, None]
-        features = describe(view.maps, view.pixels, cells.to(view.pixels.device))
+        share = cells(self._columns, self._rows)
+        boxes = torch.from_numpy(share) * view.extents.cpu().repeat(1, 2)[:, None]
+        features = describe(view.maps, view.pixels, boxes.to(view.pixels.device))
         for mine, picture in zip(features.cpu().numpy(), view.pictures):
             count = len(mine)
             yield Detections(
@@ -60,12 +60,12 @@ class GridDetector:
                 attribute_scores=np.zeros(count, dtype=np.float32),
             )
 
-    def _cells(self) -> Float[np.ndarray, "R 4"]:
-        """The boxes as shares of width and height."""
-        row, column = np.divmod(np.arange(self._rows * self._columns), self._columns)
-        left, top = column / self._columns, row / self._rows
-        right, bottom = (column + 1) / self._columns, (row + 1) / self._rows
-        return np.stack([left, top, right, bottom], axis=1).astype(np.float32)
+
+def cells(columns: int, rows: int) -> Float[np.ndarray, "R 4"]:
+    """The boxes of a grid's cells, row by row, as shares of width and height."""
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    corners = [column / columns, row / rows, (column + 1) / columns, (row + 1) / rows]
+    return np.stack(corners, axis=1).astype(np.float32)
 
 
 def parse_grid(text: str) -> tuple[int, int]:

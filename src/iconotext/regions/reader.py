@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from iconotext.core.fingerprint import Fingerprint
@@ -75,18 +75,19 @@ class Reader:
 
 
 HEAD_LAYER = (
-    "last hidden layer of the box head, layer-normalised (mean 0, variance 1 over the entries of a region); then the "
-    "quartiles of red, green and blue over every fourth pixel of the picture, (value - 127.5) / 64"
+    "last hidden layer of the box head, layer-normalised (mean 0, variance 1 over the entries of a region), and 9 zeros; for "
+    "a box that is the whole picture instead of the zeros the quartiles of red, green and blue over every fourth pixel, "
+    "(value - 127.5) / 64"
 )
-"""The feature from which class, colour and box are read by one linear layer each, and what the picture looks like around it.
+"""The feature from which class, colour and box are read by one linear layer each, and what the picture looks like.
 
-The box head learns to see things and to ignore the ground they stand on. A region of a large network sees its
-surroundings by a wide receptive field; here nine numbers tell them. Quartiles hardly change with one thing, so they do
-not give away a hidden one.
+The box head learns to see things and to ignore the ground that they stand on. A large network names grass and water as
+regions of their own; here one region, the whole picture, tells them by nine numbers. Quartiles hardly change with one
+thing, so they do not give away a hidden one.
 """
 
 SURROUNDINGS = 9
-"""How many numbers tell the surroundings."""
+"""How many numbers tell what the whole picture looks like."""
 
 
 def surroundings(picture: Fitted) -> Float32[np.ndarray, "9"]:
@@ -95,6 +96,13 @@ def surroundings(picture: Fitted) -> Float32[np.ndarray, "9"]:
     pixels = picture.pixels[:height:4, :width:4].reshape(-1, 3)
     quartiles: Float32[np.ndarray, "9"] = np.percentile(pixels, (25, 50, 75), axis=0).reshape(-1).astype(np.float32)
     return (quartiles - 127.5) / 64
+
+
+def covers(boxes: Float[np.ndarray, "R 4"], size: tuple[int, int]) -> Bool[np.ndarray, "R"]:
+    """Which boxes are the whole picture, to a hundredth of its sides."""
+    slack = np.array(size * 2) / 100
+    covering: Bool[np.ndarray, "R"] = (np.abs(boxes - (0, 0, *size)) <= slack).all(axis=1)
+    return covering
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class Labelled:
     ) -> Detections:
         """Some rows as the regions of one picture, with their boxes in its own pixels."""
         seen = self.features[rows].cpu().numpy()
-        around = np.broadcast_to(surroundings(picture), (len(seen), SURROUNDINGS))
+        around = np.where(covers(boxes, picture.size)[:, None], surroundings(picture), np.float32(0))
         attribute_scores, attributes = self.attributes[rows].max(dim=-1)
         return Detections(
             boxes=boxes.astype(np.float32),

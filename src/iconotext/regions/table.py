@@ -14,16 +14,18 @@ from iconotext.regions import weights
 from iconotext.regions.detections import Detector
 from iconotext.regions.given import BoxesDetector
 from iconotext.regions.grid import GridDetector, parse_grid
+from iconotext.regions.patches import PatchDetector
 from iconotext.regions.reader import Reader
 from iconotext.regions.select import Selection
-from iconotext.regions.world import WorldDetector
+from iconotext.regions.world import PICTURE, WorldDetector
 
 
 @dataclass(frozen=True)
 class DetectorOptions:
     """``weights`` is a file of `iconotext detector train`, None the one in the package; ``device`` "auto" takes a GPU.
 
-    ``selection`` is how the world's detector chooses regions, ``columns`` and ``rows`` are the cells of the grid.
+    ``selection`` is how the world's detector chooses regions, ``columns`` and ``rows`` are the cells of the grid
+    and the patches.
     """
 
     weights: Path | None = None
@@ -36,6 +38,7 @@ class DetectorOptions:
 DETECTORS: dict[str, Callable[[Reader, DetectorOptions], Detector]] = {
     "world": lambda reader, options: WorldDetector(reader, options.selection),
     "grid": lambda reader, options: GridDetector(reader, options.columns, options.rows),
+    "patches": lambda reader, options: PatchDetector(options.columns, options.rows),
     "boxes": lambda reader, options: BoxesDetector(reader),
 }
 
@@ -67,8 +70,8 @@ def open_like(fingerprint: Fingerprint, options: DetectorOptions | None = None) 
     options = options or DetectorOptions()
     match fingerprint.detector:
         case "world":
-            options = replace(options, selection=Selection.parse(fingerprint.boxes))
-        case "grid":
+            options = replace(options, selection=Selection.parse(fingerprint.boxes.removesuffix(PICTURE)))
+        case "grid" | "patches":
             columns, rows = parse_grid(fingerprint.boxes)
             options = replace(options, columns=columns, rows=rows)
     detector = open_detector(fingerprint.detector, options)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.network import refine
@@ -12,11 +14,15 @@ from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader,
 from iconotext.regions.select import Selection, confidences, select
 
 
+PICTURE = "; then the whole picture"
+"""What the fingerprint says of the boxes after those of the selection."""
+
+
 class WorldDetector:
-    """Regions by confidence, described from their final boxes.
+    """Regions by confidence, described from their final boxes, and after them the whole picture.
 
     ``scores`` are the confidences of the selection, so they descend, and a box that is kept only to reach the minimum
-    although a better one covers it has 0.
+    although a better one covers it has 0, as has the whole picture.
     """
 
     needs_boxes = False
@@ -26,7 +32,7 @@ class WorldDetector:
         self.class_names = ("background", *weights.classes)
         self.attribute_names = weights.attributes
         width = weights.network.shape.feature + SURROUNDINGS
-        self.fingerprint = reader.fingerprint("world", HEAD_LAYER, str(selection), width, labels=True)
+        self.fingerprint = reader.fingerprint("world", HEAD_LAYER, f"{selection}{PICTURE}", width, labels=True)
         self._reader, self._selection = reader, selection
 
     @torch.inference_mode()
@@ -38,12 +44,14 @@ class WorldDetector:
         network = self._reader.weights.network
         proposals, _ = network.propose(view.maps)
         boxes = refine(proposals, network.read(view.maps, proposals), view.extents)
-        found = Labelled.of(network.read(view.maps, boxes))
-        confidence = confidences(boxes, found.score.view(boxes.shape[:2]), self._selection.nms)
+        whole = pad(view.extents, (2, 0))[:, None]
+        found = Labelled.of(network.read(view.maps, torch.cat([boxes, whole], dim=1)))
+        many = boxes.shape[1]
+        confidence = confidences(boxes, found.score.view(-1, many + 1)[:, :many], self._selection.nms)
         order, counts = select(confidence, self._selection)
         for index, picture in enumerate(view.pictures):
             chosen = order[index, : counts[index]]
-            rows = index * boxes.shape[1] + chosen
-            yield found.detections(
-                rows, boxes[index, chosen].cpu().numpy() / picture.scale, confidence[index, chosen], picture
-            )
+            rows = index * (many + 1) + pad(chosen, (0, 1), value=many)
+            things = boxes[index, chosen].cpu().numpy() / picture.scale
+            placed = np.concatenate([things, np.array([(0, 0, *picture.size)], np.float32)])
+            yield found.detections(rows, placed, pad(confidence[index, chosen], (0, 1)), picture)

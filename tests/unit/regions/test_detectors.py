@@ -28,9 +28,14 @@ def test_regions_of_the_world_detector(reader: Reader, pictures: list[np.ndarray
         height, width = picture.shape[:2]
         assert found.features.shape == (len(found), detector.fingerprint.feature_dim)
         assert found.class_probs.shape == (len(found), len(detector.class_names))
-        assert 10 <= len(found) <= 20
+        assert 10 <= len(found) - 1 <= 20
         assert (np.diff(found.scores) <= 0).all()
-        assert (found.scores[10:] >= 0.3).all()
+        assert (found.scores[10:-1] >= 0.3).all()
+        assert np.array_equal(found.boxes[-1], [0, 0, width, height])
+        assert found.scores[-1] == 0
+        told = found.features[:, -SURROUNDINGS:]
+        assert not told[:-1].any()
+        assert np.array_equal(told[-1], surroundings(fit(picture)))
         assert np.allclose(found.class_probs.sum(axis=1), 1, atol=1e-5)
         sure = found.scores > 0
         assert np.array_equal(found.scores[sure], found.class_probs[sure, 1:].max(axis=1))
@@ -49,7 +54,7 @@ def test_own_boxes_given_back_are_the_same_regions(reader: Reader, pictures: lis
         assert np.allclose(second.scores, second.class_probs[:, 1:].max(axis=1))
 
 
-@pytest.mark.parametrize("name", ["world", "grid", "boxes"])
+@pytest.mark.parametrize("name", ["world", "grid", "patches", "boxes"])
 @pytest.mark.parametrize("together", [1, 4])
 def test_no_picture_depends_on_its_neighbours(
     name: str, together: int, reader: Reader, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
@@ -105,6 +110,7 @@ def test_cells_tell_colours_apart(reader: Reader) -> None:
     [
         ("world", DetectorOptions(selection=Selection(12, 30, 0.25))),
         ("grid", DetectorOptions(columns=7, rows=2)),
+        ("patches", DetectorOptions(columns=7, rows=2)),
         ("boxes", DetectorOptions()),
     ],
 )
@@ -113,7 +119,7 @@ def test_a_detector_is_found_again_by_its_fingerprint(name: str, options: Detect
     print_ = open_detector(name, replace(options, weights=weights_file, device="cpu")).fingerprint
     assert print_.detector == name
     assert print_.colour_order == "RGB"
-    assert (print_.classes, print_.attributes) == ((0, 0) if name == "grid" else (4, 2))
+    assert (print_.classes, print_.attributes) == ((0, 0) if name in ("grid", "patches") else (4, 2))
     assert open_like(print_, here).fingerprint == print_
     with pytest.raises(FingerprintError, match="weights"):
         open_like(replace(print_, weights="0" * 64), here)
@@ -122,11 +128,11 @@ def test_a_detector_is_found_again_by_its_fingerprint(name: str, options: Detect
 def test_fingerprints_tell_detectors_apart(reader: Reader) -> None:
     options = [DetectorOptions(), DetectorOptions(selection=Selection(maximum=20), columns=3)]
     prints = {DETECTORS[name](reader, option).fingerprint for name in DETECTORS for option in options}
-    assert len(prints) == 5
+    assert len(prints) == 7
 
 
 def test_unknown_names(weights_file: Path) -> None:
-    with pytest.raises(ConfigError, match="world, grid, boxes"):
+    with pytest.raises(ConfigError, match="world, grid, patches, boxes"):
         open_detector("faster", DetectorOptions(weights=weights_file))
 
 
