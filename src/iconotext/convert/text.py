@@ -157,6 +157,7 @@ def start(model: PretrainModel, weights: TextWeights) -> TextStart:
     for name, target in ROWS.items():
         if name in weights.state and target in own:
             taken[name] = _rows(weights.state[name][weights.first if "position" in name else 0 :], own[target], target)
+    model.trunk.copy_text_tables()
     for name in weights.state.keys() - taken.keys() - left.keys():
         left[name] = _why(name, weights, len(text_layers(model.system.schedule)))
     order = list(weights.state)

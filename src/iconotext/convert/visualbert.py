@@ -18,7 +18,7 @@ from iconotext.convert.rules import Release, Rule, bert_layer, both, text_embedd
 from iconotext.core.errors import ConfigError
 from iconotext.models.system import System
 from iconotext.nn.schedule import TEXT, Attend, Schedule, joint_layer, text_layer
-from iconotext.nn.terms import Feature, LinkedPosition, Position, RegionEmbedding, Segment
+from iconotext.nn.terms import Feature, LinkedPosition, Position, Segment
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.mix import objectives
 from iconotext.systems.visualbert import VISUALBERT
@@ -60,7 +60,7 @@ def system(config: Mapping[str, Any]) -> System:
     terms = (Feature(), Position(positions), Segment(segments), LinkedPosition())
     return dataclasses.replace(
         VISUALBERT,
-        region=RegionEmbedding(terms, shared_norm=True),
+        region=dataclasses.replace(VISUALBERT.region, terms=terms),
         schedule=schedule(config),
         mix=VISUALBERT.mix if head == "pretraining" else ITM(matched=1, dropout=True),
         **bert_sizes(config),

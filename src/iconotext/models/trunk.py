@@ -51,6 +51,13 @@ class Trunk(nn.Module):
         initialise(self, system.init)
         if self.region.learned:
             nn.init.normal_(self.region.mask_vector, 0.0, 0.02)
+        self.copy_text_tables()
+
+    def copy_text_tables(self) -> None:
+        """Makes the regions' own position and segment tables those of the text, where the page says that they begin so."""
+        for name, table in self.region.linear.items():
+            if self.system.region.like_text and isinstance(table, nn.Embedding):
+                table.load_state_dict(self.text.tables[name].state_dict())
 
     @property
     def embeds_apart(self) -> bool:

@@ -137,10 +137,11 @@ class AfterWords:
 class TaskToken:
     """A vector for each of ``size`` tasks, which stands for the sum of the other terms where the batch has a task's token.
 
-    The token has neither position nor segment, and no word counts it (12-in-1).
+    The token has neither position nor segment, and no word counts it (12-in-1). ``tasks`` numbers the tasks known here.
     """
 
     size: int = 20
+    tasks: tuple[tuple[str, int], ...] = (("vqa", 1), ("retrieval", 8))
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,14 @@ class TextEmbedding:
 class RegionEmbedding:
     """The sum of the terms, then layer norm and dropout; no terms for a system that reads no regions.
 
-    ``shared_norm`` takes the text's layer norm instead of an own one. ``mean`` takes the mean of the terms, each with its own
-    norm, and no norm after it (LXMERT); without ``norm`` there is none after the sum either (ViLT).
+    ``shared_norm`` takes the text's layer norm instead of an own one. ``like_text``: own position and segment tables begin as
+    copies of the text's (VisualBERT). ``mean`` takes the mean of the terms, each with its own norm, and no norm after it
+    (LXMERT); without ``norm`` there is none after the sum either (ViLT).
     """
 
     terms: tuple[RegionTerm, ...]
     shared_norm: bool = False
+    like_text: bool = False
     mean: bool = False
     norm: bool = True
 

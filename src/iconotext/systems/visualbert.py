@@ -16,7 +16,7 @@ VISUALBERT = System(
     title="VisualBERT",
     paper="Li et al., VisualBERT: A Simple and Performant Baseline for Vision and Language, arXiv:1908.03557, 2019",
     text=TextEmbedding((Word(), Position(512), Segment(2))),
-    region=RegionEmbedding((Feature(), Position(512), Segment(2), LinkedPosition()), shared_norm=True),
+    region=RegionEmbedding((Feature(), Position(512), Segment(2), LinkedPosition()), shared_norm=True, like_text=True),
     schedule=12 * joint_layer(),
     pool=FirstToken("tanh"),
     mix=Together((MLM(rate=0.15, at_least_one=False), ITM(negatives=Negatives(0.5, "text"), matched=1))),

@@ -158,3 +158,11 @@ def test_linked_regions_have_the_mean_position_of_their_words() -> None:
     plain[2] += table[2]
     embedded = trunk.embed(dataclasses.replace(batch, region=region))["region"]
     near(embedded, trunk.text.norm(plain).tolist())
+
+
+def test_the_regions_tables_begin_as_the_words() -> None:
+    trunk = PretrainModel(RELEASE.system(CONFIG), **SIZES).trunk
+    for name in ("position", "segment"):
+        own, words = trunk.region.linear[name].weight, trunk.text.tables[name].weight
+        assert own is not words
+        assert torch.equal(own, words)
