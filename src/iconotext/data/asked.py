@@ -27,4 +27,4 @@ class AskedTexts:
             rest -= score
             if rest < 0:
                 return answer
-        return next(reversed(scores), -1) if scores else -1
+        return list(scores)[-1] if scores else -1

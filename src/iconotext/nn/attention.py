@@ -100,7 +100,7 @@ class Attention(nn.Module):
         if not self.shared:
             return {s: self._project(s, streams[s]) for s in self.parts}
         lengths = [streams[s].shape[0] for s in BOTH]
-        return dict(zip(BOTH, self._project("text", streams.joint).split(lengths)))
+        return dict(zip(BOTH, torch.split(self._project("text", streams.joint), lengths)))
 
     def _owner(self, stream: Stream) -> Stream:
         return "text" if self.shared else stream
