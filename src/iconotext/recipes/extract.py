@@ -62,8 +62,9 @@ class ExtractOptions:
     """The data set, made by `iconotext world` or `iconotext ingest`."""
     store: Positional[Path]
     """Folder of the region store."""
-    detector: Literal["world", "grid", "boxes"] = "world"
-    """world finds drawn things and names them, grid cuts any picture into cells, boxes takes the boxes of the objects."""
+    detector: Literal["world", "grid", "patches", "boxes"] = "world"
+    """world finds drawn things and names them, grid cuts any picture into cells, patches into plain pixels (ViLT),
+    boxes takes the boxes of the objects."""
     weights: Path | None = None
     """Weights of `iconotext detector train`; None takes those in the package."""
     min: int = 10
@@ -73,9 +74,9 @@ class ExtractOptions:
     threshold: float = 0.2
     """Confidence from which a box counts as a region (world)."""
     columns: int = 6
-    """Cells side by side (grid)."""
+    """Cells side by side (grid, patches)."""
     rows: int = 4
-    """Cells one above the other (grid)."""
+    """Cells one above the other (grid, patches)."""
     batch: int = 32
     """Pictures that are handed to the detector at once; changes the speed, never a result."""
     workers: int = 0

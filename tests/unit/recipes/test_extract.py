@@ -73,7 +73,7 @@ def files_of(store: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(store.iterdir())}
 
 
-@pytest.mark.parametrize("name", ["world", "grid", "boxes"])
+@pytest.mark.parametrize("name", ["world", "grid", "patches", "boxes"])
 def test_the_store_holds_what_the_detector_says(name: str, options: ExtractOptions, tmp_path: Path) -> None:
     store = run(replace(options, store=tmp_path / "store", detector=name, min=6, max=9))
     data = DataSet.open(options.data)
