@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -12,21 +13,24 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from iconotext.convert.read import Source, read
+from iconotext.convert.text import TextWeights, sized, start, text_weights
 from iconotext.core.batch import Loss
 from iconotext.core.config import to_data
-from iconotext.core.errors import ConfigError
+from iconotext.core.errors import ConfigError, DataError
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
-from iconotext.data.words import Words
+from iconotext.data.words import Segmenter, Words
 from iconotext.models.checkpoint import Features, save
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
 from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import objectives, replaced
-from iconotext.objectives.mrc import MRC
-from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives.mlm import MLM
+from iconotext.recipes.asking import with_questions, without_labels
 from iconotext.recipes.material import PretrainStream, loading, sampler_of, seating
+from iconotext.recipes.tensors import show
 from iconotext.systems import SYSTEMS
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import processes, world
@@ -64,7 +68,12 @@ class PretrainOptions:
     language: str = ""
     """Only texts in this language, such as en or zh; empty takes all."""
     tokenizer: Path | None = None
-    """A tokenizer.json or BERT vocab.txt; None trains one on the texts."""
+    """A tokenizer.json or BERT vocab.txt; None takes that of --text-init, or trains one on the texts."""
+    text_init: Path | None = None
+    """A language model that the words begin with: a folder in Hugging Face's form (BERT, RoBERTa, XLM-R, MiniLM)."""
+    segmenter: str = ""
+    """What cuts texts into the words that are masked as a whole, as MODULE:FUNCTION, such as jieba:lcut. Empty leaves it to
+    the page, and a word is what the tokenizer says: between spaces, or one Chinese character."""
     vocabulary: int = 8000
     """Size of a vocabulary that is trained here."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -96,28 +105,18 @@ def page_of(name: str, size: str) -> System:
     return SYSTEMS[name].at(size)
 
 
-def without_labels(page: System, store: RegionStore) -> System:
-    """The page itself, or where the regions have no class probabilities, with their features guessed in place of classes."""
-    if store.class_count or all(not isinstance(o, MRC) for o in objectives(page.mix)):
-        return page
-    said = "Regions without class probabilities: hidden regions' features are regressed (mrfr) in place of their classes (mrc)."
-    Console(stderr=True, quiet=not world().main).print(said, soft_wrap=True)
-
-    def change(objective: Objective) -> Objective:
-        if not isinstance(objective, MRC):
-            return objective
-        return MRFR(masks=objective.masks, only_matched=objective.only_matched, weight=objective.weight)
-
-    return dataclasses.replace(page, mix=replaced(page.mix, change), departures=(*page.departures, said))
-
-
 def run(options: PretrainOptions) -> TrainResult:
     """Pre-trains and writes the model to ``options.out``."""
     with processes() as here:
         data, store = DataSet.open(options.data), RegionStore.open(options.store)
         page = without_labels(page_of(options.system, options.size), store)
-        words = _words(options, data)
-        pairs = PairTable(data, options.split, words, store, options.language)
+        page, asked = with_questions(page, data, options.split, store, options.language)
+        source = read(options.text_init) if options.text_init is not None else None
+        language = text_weights(source) if source is not None else None
+        page = page if language is None else sized(page, language)
+        words = _words(options, data, source)
+        page = page if words.segment is None else whole_words(page)
+        pairs = PairTable(data, options.split, words, store, options.language, asked)
         torch.manual_seed(options.seed)
         model = PretrainModel(
             page,
@@ -127,6 +126,8 @@ def run(options: PretrainOptions) -> TrainResult:
             attributes=len(store.attribute_names),
             recompute=options.recompute,
         )
+        if language is not None:
+            begin(model, language, str(options.text_init))
         config = config_of(options, page)
         stream = stream_of(options, config, page, pairs, words)
         batches = loading(stream, config, options.workers)
@@ -182,14 +183,56 @@ def weights(page: System) -> dict[str, float]:
     return {objective.name: objective.weight for objective in objectives(page.mix)}
 
 
-def _words(options: PretrainOptions, data: DataSet) -> Words:
-    if options.tokenizer is not None:
-        return Words.load(options.tokenizer)
+def whole_words(page: System) -> System:
+    """The page with whole words masked by every objective that can."""
+
+    def change(objective: Objective) -> Objective:
+        if isinstance(objective, MLM):
+            return dataclasses.replace(objective, whole_word=True)
+        return objective
+
+    said = "Whole words are masked, as a segmenter cuts them."
+    return dataclasses.replace(page, mix=replaced(page.mix, change), departures=(*page.departures, said))
+
+
+def begin(model: PretrainModel, language: TextWeights, name: str) -> None:
+    """Starts the words' side with a language model and prints what was taken of it and what was not.
+
+    Raises:
+        DataError: it knows fewer words than the tokenizer.
+    """
+    if language.vocabulary < model.shape["vocabulary"]:
+        raise DataError(
+            f"{name} has {language.vocabulary:,} words, the tokenizer {model.shape['vocabulary']:,}: leave --tokenizer out."
+        )
+    found = start(model, language)
+    console = Console(stderr=True, quiet=not world().main, highlight=False, soft_wrap=True)
+    console.print(f"Words begin with {name}; what it does not have begins as the page says.\n")
+    show(console, "taken", [(key, language.state[key], place) for key, place in found.taken.items()])
+    show(console, "not taken", [(key, language.state[key], why) for key, why in found.left.items()])
+
+
+def _words(options: PretrainOptions, data: DataSet, source: Source | None) -> Words:
+    segment = _segmenter(options.segmenter) if options.segmenter else None
+    given = options.tokenizer or (source.tokenizer if source is not None else None)
+    if given is not None:
+        return Words.load(given, segment)
+    if source is not None:
+        raise DataError(f"{source.path} has no tokenizer.json or vocab.txt beside it; name one with --tokenizer.")
     table = data.table("texts", options.split, ["text", "language"])
     texts, languages = table["text"].to_pylist(), table["language"].to_pylist()
     extra = [text for name in ("vqa",) if name in data.tables for text in _questions(data, name, options.split)]
     chosen = [text for text, language in zip(texts, languages) if options.language in ("", language)]
-    return Words.train([*chosen, *extra], options.vocabulary)
+    return Words(Words.train([*chosen, *extra], options.vocabulary).tokenizer, segment)
+
+
+def _segmenter(name: str) -> Segmenter:
+    module, _, function = name.partition(":")
+    try:
+        found: Segmenter = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"--segmenter {name}: give MODULE:FUNCTION, such as jieba:lcut ({error}).") from error
+    return found
 
 
 def _questions(data: DataSet, table: str, split: str) -> list[str]:
