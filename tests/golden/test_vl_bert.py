@@ -31,9 +31,9 @@ def model_of(case: Case) -> PretrainModel:
     """The case's weights; only a pooler may be missing, where the config has none."""
     config = case.info["config"]
     model, carried = convert(RELEASES["vl_bert"], config, load_file(case.folder / "weights.safetensors"))
-    assert all(
-        not config["VLBERT"]["with_pooler"] and name.startswith("trunk.pooler") for name in carried.unfilled
-    ), carried.unfilled
+    assert all(not config["VLBERT"]["with_pooler"] and name.startswith("trunk.pooler") for name in carried.unfilled), (
+        carried.unfilled
+    )
     return model.eval()
 
 
@@ -76,7 +76,9 @@ def check_states(case: Case, model: PretrainModel, batch: Batch) -> None:
     case.compare("joint_mask", (torch.arange(joint.shape[1])[None] < many[:, None]).to(torch.uint8))
     looks = trunk.region.appearance(batch.region)
     first = batch.region.offsets[:-1]
-    case.compare("vlbert_text_visual_embeddings", looks[first[row_of(batch.text.offsets)]][batch.text.ids != END], words)
+    case.compare(
+        "vlbert_text_visual_embeddings", looks[first[row_of(batch.text.offsets)]][batch.text.ids != END], words
+    )
     special = torch.where(batch.region.masked[:, None], trunk.region.hidden.weight, trunk.region.image.weight)
     case.compare("vlbert_object_vl_embeddings", torch.cat([looks, special], 1), regions)
     place = sines_and_cosines(batch.region.location[first], trunk.region.appearance.sines)
@@ -118,9 +120,7 @@ def targets_of(case: Case, model: PretrainModel, batch: Batch) -> dict[str, Targ
         assert isinstance(mrc, MRC)
         probs = case.inputs["mvrc_labels"][regions]
         positions = ((probs.sum(1) - 1).abs() < 0.1).nonzero()[:, 0]
-        found["mrc_soft"] = mrc.targets(
-            positions, probs[positions], torch.ones(len(positions)), batch.region.offsets
-        )
+        found["mrc_soft"] = mrc.targets(positions, probs[positions], torch.ones(len(positions)), batch.region.offsets)
     if "itm" in model.objectives:
         found["itm"] = Targets(torch.arange(len(batch)), case.inputs["relationship_label"], float(len(batch)))
     return found

@@ -11,8 +11,18 @@ from torch import Tensor
 from iconotext.convert.rules import Release, Rule, bert_layer, both, vocabulary_head
 from iconotext.models.system import System
 from iconotext.nn.schedule import Attend, joint_layer
-from iconotext.nn.terms import Position, Segment, TextEmbedding, WholeImage, Word
-from iconotext.nn.terms import AfterWords, Appearance, Gain, ImageToken, RegionEmbedding
+from iconotext.nn.terms import (
+    AfterWords,
+    Appearance,
+    Gain,
+    ImageToken,
+    Position,
+    RegionEmbedding,
+    Segment,
+    TextEmbedding,
+    WholeImage,
+    Word,
+)
 from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM

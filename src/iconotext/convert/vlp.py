@@ -56,7 +56,7 @@ def rules(page: System) -> Sequence[Rule]:
 
 
 def sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """Vocabulary, feature width and classes (what the map of boxes and classes takes beside 6 numbers), read off the tensors."""
+    """Vocabulary, feature width and classes (what the map of boxes takes beside 6 numbers), read off the tensors."""
     return {
         "vocabulary": state["bert.embeddings.word_embeddings.weight"].shape[0],
         "feature_dim": state["vis_embed.0.weight"].shape[1],

@@ -15,7 +15,7 @@ from iconotext.nn.terms import LOCATION_WIDTH, Appearance, WholeImage
 
 
 def sines_and_cosines(numbers: Float[Tensor, "M L"], count: int) -> Float[Tensor, "M W"]:
-    """``count`` sines, then as many cosines, of each number over 1000 to the power i / count (VL-BERT, common/utils/bbox.py)."""
+    """``count`` sines, then as many cosines, of each number over 1000 ** (i / count) (VL-BERT, common/utils/bbox.py)."""
     divisor = 1000 ** (torch.arange(count, dtype=numbers.dtype, device=numbers.device) / count)
     angles = numbers[..., None] / divisor
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
@@ -75,6 +75,15 @@ def carried(batch: Batch, default: Literal["first", "last"]) -> Int[Tensor, "N"]
     begin = region.offsets[:-1][row]
     other = begin if default == "first" else region.offsets[1:][row] - 1
     return torch.where(text.link >= 0, begin + text.link, other)
+
+
+def linked(region: Float[Tensor, "M D"], nothing: Float[Tensor, "D"], batch: Batch) -> Float[Tensor, "N D"]:
+    """For each word the vector of the region of its row that it names, ``nothing`` where there is none."""
+    text, offsets = batch.text, batch.region.offsets
+    row = row_of(text.offsets)
+    there = (text.link >= 0) & (text.link < offsets.diff()[row])
+    index = torch.where(there, offsets[:-1][row] + text.link, region.shape[0])
+    return torch.cat([region, nothing[None].to(region.dtype)]).index_select(0, index)
 
 
 class WordLooks(nn.Module):

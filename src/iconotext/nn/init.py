@@ -6,7 +6,9 @@ from torch import nn
 
 
 def initialise(module: nn.Module, std: float) -> None:
-    """Normal(0, ``std``) for linear maps and tables, 0 for biases, 1 (or what they say) and 0 for norms: BERT's own start at std 0.02.
+    """Normal(0, ``std``) for linear maps and tables, 0 for biases, 1 and 0 for norms: BERT's own start at std 0.02.
+
+    A norm that says otherwise begins as it says.
 
     ``std`` 0 asks for 1 over the square root of a linear map's input width, which small models from scratch need.
     """

@@ -33,8 +33,8 @@ class CaptionMLM:
         image and the words before them, and the image only itself; ``segments`` is added to every segment id.
     Scores: the chosen positions, and only those; on mismatched pairs none when ``only_matched``.
     Loss: sum of -log p(word) / (number of chosen positions + 1e-5). Needs a layout with ``image_first``.
-    Options: ``smoothing`` gives that much of each target to the other words, the padding aside. ``drop`` leaves out that share of
-        the rows, those with the largest losses. ``projections`` of the head: each pattern has its own (``relax_projection``).
+    Options: ``smoothing`` gives that much of each target to the other words, the padding aside. ``drop`` leaves out that
+        share of the rows, those with the largest losses. ``projections`` of the head: each pattern has its own.
     """
 
     name: ClassVar[str] = "mlm"

@@ -27,10 +27,11 @@ class MRC:
     Scores: the chosen regions, or with ``scores`` "all" every region, hidden or not (LXMERT); on mismatched pairs none when
         ``only_matched``.
     Loss, ``label`` "soft": KL(detector || model) summed over classes, or with ``measure`` "cross_entropy" that without the
-        label's own entropy, over regions whose label adds up to 1 within 0.1 (VL-BERT); "hard": cross entropy of the most probable class that is
-        not background; "attribute": cross entropy of the attribute, 0 where the detector names none. ``per`` "region" divides
-        by the number of scored regions (ViLBERT), "class" also by the number of classes, as UNITER's code does
-        (model/pretrain.py), which makes its loss 1,601 times smaller; "row" takes the mean over rows of each row's mean.
+        label's own entropy, over regions whose label adds up to 1 within 0.1 (VL-BERT); "hard": cross entropy of the most
+        probable class that is not background; "attribute": cross entropy of the attribute, 0 where the detector names none.
+        ``per`` "region" divides by the number of scored regions (ViLBERT), "class" also by the number of classes, as
+        UNITER's code does (model/pretrain.py), which makes its loss 1,601 times smaller; "row" takes the mean over rows of
+        each row's mean.
     Options: ``background_first``: class 0 is background, and never a hard target; ``background_scored`` False leaves it out
         of the head as well (LXMERT). ``confidence`` weighs each region by how sure the detector is of the label (LXMERT).
         ``shared`` uses one hidden step together with the other region heads that say so (LXMERT). ``norm`` False has no

@@ -5,8 +5,17 @@ from iconotext.heads.pool import FirstToken
 from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
-from iconotext.nn.terms import AfterWords, Appearance, ImageToken, Position, RegionEmbedding
-from iconotext.nn.terms import Segment, TextEmbedding, WholeImage, Word
+from iconotext.nn.terms import (
+    AfterWords,
+    Appearance,
+    ImageToken,
+    Position,
+    RegionEmbedding,
+    Segment,
+    TextEmbedding,
+    WholeImage,
+    Word,
+)
 from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.masking import RegionMasks
 from iconotext.objectives.mix import OneAtATime, Together

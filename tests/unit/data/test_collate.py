@@ -9,11 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iconotext.core.batch import END
 from iconotext.core.vocab import Vocab
 from iconotext.data.collate import Seating, no_regions
 from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable
 from iconotext.nn.location import encode_location
+from iconotext.nn.pattern import Geometry
 
 VOCAB = Vocab(size=50, pad=0, unknown=1, begin=2, separator=3, mask=4, first=5)
 
@@ -106,3 +108,38 @@ def test_no_regions_at_all(whole: bool) -> None:
     region = seats(whole).region(no_regions(3, packed([2])))
     assert region.offsets.tolist() == [0, 0, 0, 0]
     assert region.features.shape == (0, 7)
+
+
+def test_end_stands_one_place_after_the_regions() -> None:
+    seat = dataclasses.replace(seats(False), end_token=True, region_segment=2)
+    text = seat.text(tokens([3, 0, 9]))
+    assert text.offsets.tolist() == [0, 6, 9, 18]
+    assert text.ids[[5, 8, 17]].tolist() == [END] * 3
+    assert text.ids[[4, 7, 16]].tolist() == [VOCAB.separator] * 3
+    assert text.position[:9].tolist() == [0, 1, 2, 3, 4, 6, 0, 1, 3]  # the regions have 5 and 2
+    assert text.segment[:9].tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 2]
+    assert text.special[:9].tolist() == [True, False, False, False, True, True, True, True, True]
+
+
+def test_words_after_their_image_begin_at_one_place() -> None:
+    seat = dataclasses.replace(seats(False, regions=100), image_first=True)
+    text = seat.text(tokens([3, 0]))
+    assert text.offsets.tolist() == [0, 6, 9]
+    assert text.ids[:6].tolist() == [VOCAB.begin, VOCAB.separator, 10, 11, 12, VOCAB.separator]
+    assert text.position.tolist() == [0, 101, 102, 103, 104, 105, 0, 101, 102]
+    assert text.segment.tolist() == [0, 0, 1, 1, 1, 1, 0, 0, 1]
+    assert text.special.tolist() == [True, True, False, False, False, False, True, True, False]
+    assert text.source is not None
+    assert text.source.tolist() == [True, True, False, False, False, False, True, True, False]
+
+
+def test_a_caption_is_written_word_by_word_and_its_image_does_not_see_it() -> None:
+    """The numbers of Unified VLP's own mask: a caption of three words and [SEP] after 100 regions."""
+    seat = dataclasses.replace(seats(False, regions=100), image_first=True)
+    batch = seat.batch(tokens([3]), packed([100]), np.ones(1, np.bool_), np.zeros(1, np.int64))
+    geometry = Geometry(dataclasses.replace(batch, pattern="seq2seq"))
+    mask = geometry.mask(("text", "region"), ("text", "region"), torch.float32)
+    assert mask is not None
+    seen = (mask[0, 0] == 0).sum(1).tolist()
+    assert seen[:6] == [102, 102, 103, 104, 105, 106]
+    assert seen[6:] == [102] * 100

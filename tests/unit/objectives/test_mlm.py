@@ -79,3 +79,26 @@ def test_loss_is_the_mean_cross_entropy() -> None:
     loss = MLM().loss(nn.Identity(), View(encoded, None, BATCH), targets)
     by_hand = torch.stack([-logits[p].log_softmax(0)[v] for p, v in zip(targets.positions, targets.values)]).mean()
     torch.testing.assert_close(loss.mean, by_hand)
+
+
+def test_a_mean_of_the_rows_means() -> None:
+    """VL-BERT's MLM_LOSS_NORM_IN_BATCH_FIRST: a row with one hidden word counts as much as one with three."""
+    offsets = torch.tensor([0, 4, 6, 9])
+    targets = MLM(per="row").targets(torch.tensor([0, 1, 3, 8]), torch.tensor([5, 6, 7, 8]), offsets)
+    assert targets.weights.tolist() == pytest.approx([1 / 3.0001] * 3 + [1 / 1.0001])
+    assert targets.count == pytest.approx(2.0001)
+    encoded = Encoded(torch.randn(9, VOCAB.size), torch.zeros(0, 1), offsets, torch.zeros(4).long())
+    each = nn.functional.cross_entropy(encoded.text[targets.positions], targets.values, reduction="none")
+    loss = MLM(per="row").loss(nn.Identity(), View(encoded, None, BATCH), targets)
+    assert float(loss.mean) == pytest.approx(float((each[:3].mean() + each[3]) / 2), rel=1e-3)
+    none = MLM(per="row").targets(torch.zeros(0).long(), torch.zeros(0).long(), offsets)
+    assert none.count == 0
+
+
+def test_a_fixed_share_of_the_row_with_its_special_tokens() -> None:
+    words = [1, 5, 18, 60, 0]
+    batch = batch_of(PAGES["uniter"], words, [0] * len(words))
+    _, targets = MLM(rate=0.15, most=6).corrupt(batch, batch, Draw(0, 0, np.arange(len(words))), VOCAB)
+    row = row_of(batch.text.offsets)[targets.positions]
+    assert row.bincount(minlength=len(words)).tolist() == [1, 1, 3, 6, 0]
+    assert not batch.text.special[targets.positions].any()

@@ -110,3 +110,30 @@ def test_attributes(confidence: bool) -> None:
     expected = sure[targets.positions] if confidence else torch.ones(len(there))
     assert torch.equal(targets.weights, expected * there)
     assert targets.count == targets.positions.numel()
+
+
+def test_soft_cross_entropy_of_the_original() -> None:
+    """VL-BERT's own function on these rows; it passes over the middle one, whose label does not add up to 1."""
+    targets = Targets(torch.tensor([0, 1]), TARGETS, 2.0)
+    assert loss_of(MRC("soft", measure="cross_entropy"), LOGITS, targets) == pytest.approx(1.874459, abs=2e-6)
+
+
+def test_soft_cross_entropy_scores_labels_that_add_up_to_one() -> None:
+    probs = BATCH.region.class_probs.clone()
+    probs[::2] *= 0.5
+    batch = dataclasses.replace(BATCH, region=dataclasses.replace(BATCH.region, class_probs=probs))
+    _, kl = MRC("soft", MASKS := RegionMasks(0.5)).corrupt(batch, batch, DRAW, VOCAB)
+    _, soft = MRC("soft", MASKS, measure="cross_entropy").corrupt(batch, batch, DRAW, VOCAB)
+    assert soft.positions.tolist() == [p for p in kl.positions.tolist() if p % 2]
+    assert soft.count == soft.positions.numel()
+
+
+def test_a_mean_of_the_rows_means() -> None:
+    offsets = torch.tensor([0, 1, 1, 2])
+    targets = MRC("soft", per="row").targets(torch.tensor([0, 1]), TARGETS, torch.ones(2), offsets)
+    assert targets.count == pytest.approx(2 + 1e-4)
+    assert targets.weights.tolist() == pytest.approx([1 / (1 + 1e-4)] * 2)
+    one = MRC("soft", per="row").targets(torch.tensor([0, 1]), TARGETS, torch.ones(2), torch.tensor([0, 2]))
+    assert one.weights.tolist() == pytest.approx([1 / (2 + 1e-4)] * 2)
+    assert one.count == pytest.approx(1 + 1e-4)
+    assert loss_of(MRC("soft", per="row"), LOGITS, one) == pytest.approx(1.154033, rel=2e-4)
