@@ -15,7 +15,7 @@ from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.heads.vocabulary import VocabularyHead
 from iconotext.objectives.base import HeadContext, Negatives, Targets, View, row_by_row, scored
-from iconotext.objectives.masking import choose_words
+from iconotext.objectives.masking import choose_some, choose_words
 
 
 def replace_words(
@@ -39,7 +39,8 @@ class MLM:
         probability ``mask``, a random word with probability ``random``, and stays otherwise.
     Scores: the chosen positions, and only those; on mismatched pairs none when ``only_matched``.
     Loss: sum of -log p(word) / number of chosen positions (``per`` "word"), or the mean over rows of each row's mean ("row").
-    Options: ``whole_word`` chooses all pieces of a word together; ``at_least_one`` never leaves a row without a target.
+    Options: ``whole_word`` chooses all pieces of a word together; ``at_least_one`` never leaves a row without a target. With
+        ``most``, of a row's L tokens (special ones counted) exactly ``rate`` x L pieces are chosen, 1 to ``most`` (BERT).
     """
 
     name: ClassVar[str] = "mlm"
@@ -49,6 +50,7 @@ class MLM:
     random: float = 0.1
     whole_word: bool = False
     at_least_one: bool = True
+    most: int | None = None
     only_matched: bool = False
     per: Literal["word", "row"] = "word"
     weight: float = 1.0
@@ -56,7 +58,11 @@ class MLM:
     def corrupt(self, batch: Batch, clean: Batch, draw: Draw, vocab: Vocab) -> tuple[Batch, Targets]:
         """The batch with chosen words replaced, and the words that stood there."""
         text = clean.text
-        chosen = choose_words(text, draw, self.rate, self.whole_word, self.at_least_one)
+        if self.most is None:
+            chosen = choose_words(text, draw, self.rate, self.whole_word, self.at_least_one)
+        else:
+            many = (text.offsets.diff() * self.rate).round().long().clamp(1, self.most)
+            chosen = choose_some(text, draw, many)
         if self.only_matched:
             chosen = chosen & clean.matched[row_of(text.offsets)]
         positions = chosen.nonzero()[:, 0]

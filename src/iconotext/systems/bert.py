@@ -18,7 +18,7 @@ BERT = System(
     region=RegionEmbedding(()),
     schedule=12 * text_layer(),
     pool=FirstToken("tanh"),
-    mix=Together((MLM(rate=0.15), NSP(matched=0))),
+    mix=Together((MLM(rate=0.15, most=20), NSP(matched=0))),
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(max_words=125, max_regions=0, sentences=2),
     recipe=Recipe(steps=1_000_000, batch=256, learning_rate=1e-4, warmup=10_000, weight_decay=0.01, clip=1.0),
@@ -51,7 +51,6 @@ BERT = System(
     departures=(
         "The two sentences are two texts of one picture, or of two pictures, not neighbours in a document; a pair that is too "
         "long loses the end of its longer sentence.",
-        "Each word is hidden with probability 0.15, at least one a row; the paper's code hides exactly 15 % of the row.",
         "GELU is the error function's, as in every PyTorch port; the paper's code has the tanh form.",
         "Rows have at most 128 tokens throughout; the paper ends with a tenth of the steps at 512.",
         "AdamW corrects the bias of its averages; the paper's optimiser does not.",

@@ -10,7 +10,7 @@ import torch
 from samples import PAGES, VOCAB, batch_of
 from torch import nn
 
-from iconotext.core.batch import Encoded
+from iconotext.core.batch import Encoded, row_of
 from iconotext.core.seed import Draw
 from iconotext.objectives.base import View
 from iconotext.objectives.mlm import MLM
