@@ -244,6 +244,7 @@ RELEASE = Release(
     system=system,
     rules=rules,
     sizes=sizes,
+    renamed={"lxrt_encoder.model.": "", "logit_fc.": "answer_head.logit_fc."},  # fine-tuned for a task
     ties={"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"},
     optional=("shared.", "trunk.pooler."),
     published=SIZE | {"llayers": 9, "xlayers": 5, "rlayers": 5, "num_answers": 9500},

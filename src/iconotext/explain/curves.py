@@ -17,6 +17,8 @@ OBJECTIVES = {
     "mrfr": "features of masked regions",
     "mrc_soft": "labels of masked regions",
     "mrc_hard": "top label of masked regions",
+    "mrc_attribute": "attribute of masked regions",
+    "iqa": "answers to questions",
     "itm": "do text and picture match",
     "wra": "words to regions",
     "vqa": "answers",

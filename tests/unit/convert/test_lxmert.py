@@ -191,3 +191,22 @@ def test_a_tiny_model_with_other_norms_is_refused() -> None:
     page = dataclasses.replace(HF.system(SMALL), norm="pre")
     with pytest.raises(ConfigError, match="norm is pre, not post"):
         export(PretrainModel(page, 40, FEATURES, CLASSES + 1, ATTRIBUTES), HF)
+
+
+def test_a_checkpoint_of_a_task_has_the_trunk_and_an_answer_head() -> None:
+    stated = {"llayers": 3, "rlayers": 1, "xlayers": 2, "num_answers": 5}
+    config = RELEASE.published | {k: v for k, v in SMALL.items() if k in RELEASE.published} | stated
+    page = RELEASE.system(config)
+    own = PretrainModel(page, 40, FEATURES, CLASSES + 1, ATTRIBUTES).state_dict()
+    state = {
+        rule.source.replace("answer_head.logit_fc", "logit_fc")
+        if rule.source.startswith("answer_head")
+        else f"lxrt_encoder.model.{rule.source}": rule.give(own[rule.target])
+        for rule in RELEASE.rules(page)
+        if rule.source.startswith(("bert.", "answer_head."))
+    }
+    model, carried = convert(RELEASE, config, state)
+    assert carried.left == {}
+    assert not any(name.startswith(("trunk.", "heads.iqa.")) for name in carried.unfilled)
+    mine = model.state_dict()
+    assert all(torch.equal(mine[n], own[n]) for n in own if n.startswith(("trunk.", "heads.iqa.")))
