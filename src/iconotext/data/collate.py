@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iconotext.core.batch import END, Batch, Region, Text
+from iconotext.core.batch import END, TASK, Batch, Region, Text
 from iconotext.core.vocab import Vocab
 from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable
@@ -31,7 +31,9 @@ class Seating:
     max_regions: int
     end_token: bool = False
     image_first: bool = False
+    link_whole: bool = False
     sentences: int = 1
+    task: int | None = None
 
     def batch(
         self,
@@ -58,10 +60,12 @@ class Seating:
         With ``end_token`` [END] comes last, one place on, so that the regions have a place before it. With ``image_first``
         there is a [SEP] after [CLS] as well, ``max_regions`` places on: these two are of the source, and the words begin
         after them, in segment 1, with a last [SEP] that may be hidden as any word. With 2 ``sentences`` what follows a [SEP]
-        within the tokens is in segment 1.
+        within the tokens is in segment 1. With ``link_whole`` [CLS] names the first region. The token of a ``task`` comes after
+        [CLS]; the words keep their places.
         """
         kept = np.minimum(tokens.lengths, self.max_words)
-        before, after = 1 + self.image_first, 1 + self.end_token
+        named = self.task is not None
+        before, after = 1 + self.image_first + named, 1 + self.end_token
         lengths = kept + before + after
         offsets = np.concatenate([[0], lengths.cumsum()])
         row = np.repeat(np.arange(len(kept)), lengths)
@@ -81,19 +85,21 @@ class Seating:
         word += row * (int(word.max(initial=0)) + 2)
         if self.end_token:
             ids[last] = END
+        if self.task is not None:
+            ids[within == 1] = TASK - self.task
         if self.image_first:
             special = special & ~last
         is_mask = ids == self.vocab.mask
-        zeros = np.zeros_like(within)
         segment = np.where(last & self.end_token, self.region_segment, ((within > 1) & self.image_first) | (second > 0))
-        position = within + (last & self.end_token) + self.max_regions * ((within > 0) & self.image_first)
+        place = within - ((within > 0) & named)
+        position = place + (last & self.end_token) + self.max_regions * ((within > 0) & self.image_first)
         return Text(
             ids=torch.from_numpy(ids.astype(np.int64)),
             position=torch.from_numpy(position),
             segment=torch.from_numpy(segment.astype(np.int64)),
             word=torch.from_numpy(word),
             special=torch.from_numpy(special | is_mask | between),
-            link=torch.from_numpy(zeros - 1),
+            link=torch.from_numpy(np.where((within == 0) & self.link_whole, 0, -1)),
             offsets=torch.from_numpy(offsets),
             source=torch.from_numpy((within < 2) & self.image_first),
         )

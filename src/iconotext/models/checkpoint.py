@@ -54,7 +54,7 @@ CLASSES: dict[str, type] = {
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),
         *(terms.Appearance, terms.WholeImage, terms.ImageToken, terms.AfterWords, TextAlone, CaptionMLM),
-        *(terms.TextEmbedding, terms.RegionEmbedding, terms.GridPosition, terms.Modality),
+        *(terms.TextEmbedding, terms.RegionEmbedding, terms.GridPosition, terms.Modality, terms.LinkedRegion),
         *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
         *(Contrastive, CrossModalContrastive, Rewrites),
     )
@@ -79,6 +79,11 @@ class Saved:
     model: PretrainModel | TaskModel
     features: Features
     run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """The task that it was fine-tuned for; empty for a pre-trained model."""
+        return self.model.task.name if isinstance(self.model, TaskModel) else ""
 
     @property
     def tokenizer(self) -> Path:

@@ -160,7 +160,15 @@ class Modality:
     size: int = 2
 
 
-TextTerm = Word | Position | Segment | WholeImage | TaskToken | Modality
+@dataclass(frozen=True)
+class LinkedRegion:
+    """The tanh of the vector of the region that a word names, added after norm and dropout (B2T2).
+
+    A word that names none has the tanh of the vector of a region of zeros, as in the code.
+    """
+
+
+TextTerm = Word | Position | Segment | WholeImage | TaskToken | Modality | LinkedRegion
 RegionTerm = (
     Feature
     | Location
@@ -180,6 +188,11 @@ class TextEmbedding:
     """The sum of the terms, then layer norm and dropout."""
 
     terms: tuple[TextTerm, ...] = (Word(), Position(), Segment())
+
+    @property
+    def carries(self) -> bool:
+        """Whether words carry something of their image before the encoder begins."""
+        return any(isinstance(term, WholeImage | LinkedRegion) for term in self.terms)
 
 
 @dataclass(frozen=True)

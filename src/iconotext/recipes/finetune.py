@@ -164,7 +164,7 @@ def run(options: VqaOptions | RetrievalOptions) -> TrainResult:
             options, saved, work.task, work.examples.shares() if isinstance(work.examples, Questions) else None
         )
         page = model.system
-        seats, config = seating(page, words.vocab), config_of(options, page)
+        seats, config = seating(page, words.vocab, work.task.name), config_of(options, page)
         lengths = work.examples.lengths(page.layout.max_words, page.layout.max_regions)
         stream = TaskStream(work.examples, seats, sampler_of(lengths, options.batch, config), options.seed)
         batches = loading(stream, config, options.workers)

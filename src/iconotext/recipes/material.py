@@ -20,6 +20,7 @@ from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
 from iconotext.models.system import System
 from iconotext.nn.location import encode_location
+from iconotext.nn.terms import TaskToken
 from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites
 from iconotext.objectives.mix import Mix, choose, corrupt, negatives
 from iconotext.train.config import TrainConfig
@@ -28,8 +29,9 @@ from iconotext.train.dist import world
 T = TypeVar("T")
 
 
-def seating(system: System, vocab: Vocab) -> Seating:
-    """How ``system`` wants its pairs."""
+def seating(system: System, vocab: Vocab, task: str = "") -> Seating:
+    """How ``system`` wants its pairs, for a ``task`` where it tells tasks apart."""
+    tokens = (term for term in system.text.terms if isinstance(term, TaskToken))
     return Seating(
         vocab=vocab,
         locate=partial(encode_location, system.region.location),
@@ -39,7 +41,9 @@ def seating(system: System, vocab: Vocab) -> Seating:
         max_regions=system.layout.max_regions,
         end_token=system.layout.end_token,
         image_first=system.layout.image_first,
+        link_whole=system.layout.link_whole,
         sentences=system.layout.sentences,
+        task=next((number for term in tokens for name, number in term.tasks if name == task), None),
     )
 
 

@@ -49,7 +49,7 @@ class Scorer:
         saved.features.fingerprint.require(store.fingerprint, str(store.path))
         words = Words.load(saved.tokenizer)
         chosen = choose(precision, device)[0]
-        return cls(saved, words, seating(saved.model.system, words.vocab), store, device, chosen)
+        return cls(saved, words, seating(saved.model.system, words.vocab, saved.task), store, device, chosen)
 
     @property
     def pretrained(self) -> PretrainModel:

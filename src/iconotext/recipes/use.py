@@ -47,7 +47,7 @@ class Model:
     def __init__(self, saved: Saved, device: torch.device) -> None:
         self.saved = saved
         self.words = Words.load(saved.tokenizer)
-        self.seats = seating(saved.model.system, self.words.vocab)
+        self.seats = seating(saved.model.system, self.words.vocab, saved.task)
         self.device = device
 
     @cached_property

@@ -1,0 +1,77 @@
+"""Heads of several tasks on one trunk."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from samples import FEATURES, PAGES, VOCAB, batch_of, shake
+
+from iconotext.core.fingerprint import Fingerprint
+from iconotext.heads.tasks import TaskHead, TaskScores
+from iconotext.models.checkpoint import Features, load, save
+from iconotext.models.pretrain import PretrainModel
+from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
+
+FORMS = (
+    TaskHead("vqa", hidden=2.0),
+    TaskHead("two", "two pooled", 1.0),
+    TaskHead("words", "text"),
+    TaskHead("boxes", "region"),
+)
+OUTPUTS = {"vqa": 7, "two": 2, "words": 1, "boxes": 1}
+PAGE = dataclasses.replace(PAGES["vilbert"], tasks=FORMS)
+
+
+def model_of() -> PretrainModel:
+    torch.manual_seed(0)
+    model = PretrainModel(PAGE, VOCAB.size, FEATURES, 3, tasks=OUTPUTS)
+    shake(model)
+    return model.eval()
+
+
+def test_each_head_reads_what_it_says() -> None:
+    model, batch = model_of(), batch_of(PAGE, [3, 2, 4, 1], [2, 3, 1, 4])
+    view = model.view(batch)
+    shapes = {name: tuple(model.scores(name, view).shape) for name in OUTPUTS}
+    words, regions = batch.text.ids.numel(), batch.region.masked.numel()
+    assert shapes == {"vqa": (4, 7), "two": (2, 2), "words": (words, 1), "boxes": (regions, 1)}
+    head = model.tasks["two"]
+    assert isinstance(head, TaskScores)
+    pooled = view.pooled()
+    side_by_side = torch.cat([pooled[2], pooled[3]])
+    assert torch.allclose(model.scores("two", view)[1], head.scores(side_by_side[None])[0], atol=1e-6)
+
+
+def test_a_model_has_the_heads_whose_scores_are_counted() -> None:
+    assert not PretrainModel(PAGE, VOCAB.size, FEATURES, 3).tasks
+    with torch.device("meta"):
+        assert set(PretrainModel(PAGE, VOCAB.size, FEATURES, 3, tasks={"vqa": 7, "other": 2}).tasks) == {"vqa"}
+
+
+def test_a_checkpoint_keeps_them(tmp_path: Path) -> None:
+    model = model_of()
+    made = Fingerprint("world", "ab", "fc6", "192", "rgb", "10 to 36", "float16", FEATURES, 3, 2)
+    save(tmp_path, model, "{}", Features(made, ("a",), ("b",)), {})
+    found = load(tmp_path).model
+    assert isinstance(found, PretrainModel)
+    batch = batch_of(PAGE, [3, 2], [2, 3])
+    assert torch.equal(found.scores("vqa", found.view(batch)), model.scores("vqa", model.view(batch)))
+
+
+def test_the_heads_of_twelve_in_one() -> None:
+    """facebookresearch/vilbert-multi-task: sizes of VILBertForVLTasks with its 3,129 and 1,533 answers."""
+    outputs = {"vqa": 3129, "gqa": 1533, "two_images": 2, "entailment": 3, "match": 1, "region": 1, "word": 1}
+    with torch.device("meta"):
+        tasks = PretrainModel(TWELVE_IN_ONE, 30522, 2048, 1601, tasks=outputs).tasks
+    counted = {name: sum(p.numel() for p in head.parameters()) for name, head in tasks.items()}
+    assert counted == {
+        "vqa": 1024 * 2048 + 2048 + 2 * 2048 + 2048 * 3129 + 3129,
+        "gqa": 1024 * 2048 + 2048 + 2 * 2048 + 2048 * 1533 + 1533,
+        "two_images": 2048 * 2048 + 2048 + 2 * 2048 + 2048 * 2 + 2,
+        "entailment": 1024 * 3 + 3,
+        "match": 1025,
+        "region": 1025,
+        "word": 769,
+    }
