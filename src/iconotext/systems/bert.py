@@ -20,7 +20,7 @@ BERT = System(
     pool=FirstToken("tanh"),
     mix=Together((MLM(rate=0.15, most=20), NSP(matched=0))),
     answer=AnswerHeadKind("transform", hidden=2.0),
-    layout=Layout(max_words=125, max_regions=0, sentences=2),
+    layout=Layout(max_words=126, max_regions=0, sentences=2),
     recipe=Recipe(steps=1_000_000, batch=256, learning_rate=1e-4, warmup=10_000, weight_decay=0.01, clip=1.0),
     width=768,
     heads=12,

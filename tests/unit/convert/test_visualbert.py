@@ -166,3 +166,13 @@ def test_the_regions_tables_begin_as_the_words() -> None:
         own, words = trunk.region.linear[name].weight, trunk.text.tables[name].weight
         assert own is not words
         assert torch.equal(own, words)
+
+
+@torch.no_grad()
+def test_the_order_of_regions_means_nothing() -> None:
+    trunk, batch = model_of().trunk, batch_of()
+    order = torch.tensor([1, 0, 4, 2, 3])
+    moved = dataclasses.replace(batch.region, features=batch.region.features[order])
+    before, after = trunk(batch), trunk(dataclasses.replace(batch, region=moved))
+    near(after.text, before.text.tolist())
+    near(after.region, before.region[order].tolist())
