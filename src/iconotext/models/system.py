@@ -11,7 +11,7 @@ from iconotext.core.errors import ConfigError
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Pool
 from iconotext.heads.tasks import TaskHead
-from iconotext.nn.schedule import BOTH, Attend, FeedForward, Schedule, separable
+from iconotext.nn.schedule import BOTH, TEXT, Schedule, separable
 from iconotext.nn.terms import RegionEmbedding, TextEmbedding
 from iconotext.objectives.mix import Mix
 
@@ -25,6 +25,7 @@ class Layout:
     two texts of its image, [CLS] words [SEP] words [SEP] in segments 0 and 1; where texts are mismatched, the second is.
     ``end_token`` puts [END] after the regions (VL-BERT). ``image_first`` is [CLS] regions [SEP] words [SEP]: the words begin
     in segment 1 at the place after ``max_regions``, whatever the number of regions (Unified VLP).
+    With ``link_whole`` [CLS] names the whole image (B2T2).
     """
 
     whole_image: Literal["none", "mean"] = "none"
@@ -34,6 +35,7 @@ class Layout:
     sentences: Literal[1, 2] = 1
     end_token: bool = False
     image_first: bool = False
+    link_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class System:
     @property
     def separable(self) -> bool:
         """Whether each side can be encoded alone, so that vectors can be cached and searched."""
-        return bool(self.region.terms) and separable(self.schedule)
+        return bool(self.region.terms) and not self.text.carries and separable(self.schedule)
 
     @property
     def streams(self) -> str:
@@ -101,7 +103,7 @@ class System:
             return "text only"
         if self.separable:
             return "dual encoder"
-        joint = all(layer.tied and _streams(layer) == BOTH for layer in self.schedule)
+        joint = all(layer.streams == TEXT or (layer.tied and layer.streams == BOTH) for layer in self.schedule)
         return "single-stream" if joint else "dual-stream"
 
     def at(self, size: str) -> System:
@@ -113,7 +115,3 @@ class System:
         changes = dict(self.sizes[size])
         departures = self.departures + tuple(changes.pop("departures", ()))
         return dataclasses.replace(self, **changes, departures=departures)
-
-
-def _streams(layer: Attend | FeedForward) -> tuple[str, ...]:
-    return layer.streams

@@ -9,13 +9,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from iconotext.core.batch import Batch, Encoded
+from iconotext.core.errors import ConfigError
 from iconotext.heads.pool import Pooler, pooled_width
 from iconotext.models.system import System
+from iconotext.nn.appearance import linked
 from iconotext.nn.encoder import Encoder
 from iconotext.nn.init import initialise
 from iconotext.nn.pattern import Geometry
 from iconotext.nn.region_embed import RegionEmbedder
 from iconotext.nn.streams import Dims, Streams
+from iconotext.nn.terms import LinkedRegion
 from iconotext.nn.text_embed import TextEmbedder
 from iconotext.objectives.base import HeadContext
 
@@ -46,6 +49,9 @@ class Trunk(nn.Module):
         dims = dims_of(system)
         self.text = TextEmbedder(system.text, dims, vocabulary)
         self.region = RegionEmbedder(system.region, dims, feature_dim, self.text, classes)
+        self.links = any(isinstance(term, LinkedRegion) for term in system.text.terms)
+        if self.links and self.region.feature is None:
+            raise ConfigError("A LinkedRegion needs a Feature term in the region embedding, as one linear map.")
         self.encoder = Encoder(system.schedule, dims, recompute)
         self.pooler = Pooler(system.pool, dims)
         initialise(self, system.init)
@@ -61,11 +67,15 @@ class Trunk(nn.Module):
 
     @property
     def embeds_apart(self) -> bool:
-        """Whether each stream's embedding is its own: not where words carry their image (VL-BERT)."""
-        return not hasattr(self.text, "looks")
+        """Whether each stream's embedding is its own: not where words carry their image (VL-BERT, B2T2)."""
+        return not self.system.text.carries
 
     def embed(self, batch: Batch) -> Streams:
         """What the encoder is given."""
+        if self.links:
+            region, feature = self.region(batch), self.region.feature
+            assert feature is not None
+            return Streams.of(self.text(batch.text) + linked(region, feature.bias, batch).tanh(), region)
         if not hasattr(self.region, "appearance"):
             return Streams.of(self.text(batch.text), self.region(batch))
         looks = self.region.appearance(batch.region)

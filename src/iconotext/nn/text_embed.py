@@ -10,7 +10,7 @@ from iconotext.core.batch import END, TASK, Text
 from iconotext.nn.appearance import WordLooks
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.streams import Dims
-from iconotext.nn.terms import Modality, Position, Segment, TaskToken, TextEmbedding, Word
+from iconotext.nn.terms import Modality, Position, Segment, TaskToken, TextEmbedding, WholeImage, Word
 
 
 class TextEmbedder(nn.Module):
@@ -41,7 +41,7 @@ class TextEmbedder(nn.Module):
                 self.tables["task"] = nn.Embedding(term.size, width)
             elif isinstance(term, Modality):
                 self.tables["modality"] = nn.Embedding(term.size, width)
-            else:
+            elif isinstance(term, WholeImage):
                 self.looks = WordLooks(term, dims)
         self.norm = nn.LayerNorm(width, eps=dims.eps)
         self.drop = Dropout(dims.dropout)

@@ -1,6 +1,7 @@
 """One page a system; the table of them all."""
 
 from iconotext.models.system import System
+from iconotext.systems.b2t2 import B2T2
 from iconotext.systems.bert import BERT
 from iconotext.systems.co_concat import CO_CONCAT
 from iconotext.systems.ctrl_lxmert import CTRL_LXMERT
@@ -10,7 +11,9 @@ from iconotext.systems.ctrl_visualbert import CTRL_VISUALBERT
 from iconotext.systems.ctrl_vlbert import CTRL_VLBERT
 from iconotext.systems.dual_encoder import DUAL_ENCODER
 from iconotext.systems.lxmert import LXMERT
+from iconotext.systems.single_stream import SINGLE_STREAM
 from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
+from iconotext.systems.unicoder_vl import UNICODER_VL
 from iconotext.systems.unimo import UNIMO
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
@@ -24,10 +27,13 @@ SYSTEMS: dict[str, System] = {
     for page in (
         BERT,
         VISUALBERT,
+        UNICODER_VL,
         VL_BERT,
+        B2T2,
         VLP,
         UNIMO,
         UNITER,
+        SINGLE_STREAM,
         VILBERT,
         LXMERT,
         TWELVE_IN_ONE,
