@@ -175,12 +175,13 @@ def hf_rules(page: System) -> Sequence[Rule]:
 
 def _sizes(source: str, state: Mapping[str, Tensor]) -> dict[str, int]:
     """Vocabulary, feature width, classes (with a background, for which there is no score) and attributes."""
-    decoder = "obj_predict_head.decoder_dict"
+    scores = {name: f"obj_predict_head.decoder_dict.{name}.weight" for name in ("obj", "attr")}
+    many = {name: state[key].shape[0] if key in state else 1 for name, key in scores.items()}
     return {
         "vocabulary": state[f"{source}.embeddings.word_embeddings.weight"].shape[0],
         "feature_dim": state[f"{source}.encoder.visn_fc.visn_fc.weight"].shape[1],
-        "classes": state[f"{decoder}.obj.weight"].shape[0] + 1 if f"{decoder}.obj.weight" in state else 1,
-        "attributes": state[f"{decoder}.attr.weight"].shape[0] if f"{decoder}.attr.weight" in state else 0,
+        "classes": many["obj"] + 1,
+        "attributes": many["attr"],
     }
 
 
