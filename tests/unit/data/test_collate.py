@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iconotext.core.batch import END
+from iconotext.core.batch import END, TASK
 from iconotext.core.vocab import Vocab
 from iconotext.data.collate import Seating, no_regions
 from iconotext.data.store import PackedRegions
@@ -143,3 +143,19 @@ def test_a_caption_is_written_word_by_word_and_its_image_does_not_see_it() -> No
     seen = (mask[0, 0] == 0).sum(1).tolist()
     assert seen[:6] == [102, 102, 103, 104, 105, 106]
     assert seen[6:] == [102] * 100
+
+
+def test_a_tasks_token_comes_after_the_first_and_words_keep_their_places() -> None:
+    table = tokens([3, 0])
+    plain, named = seats(False).text(table), dataclasses.replace(seats(False), task=5).text(table)
+    assert named.ids.tolist() == [
+        VOCAB.begin,
+        TASK - 5,
+        *plain.ids[1:5].tolist(),
+        VOCAB.begin,
+        TASK - 5,
+        VOCAB.separator,
+    ]
+    assert [named.position[i].item() for i in (0, 2, 3, 4, 5, 6, 8)] == [0, 1, 2, 3, 4, 0, 1]
+    assert named.special.tolist() == [True, True, False, False, False, True, True, True, True]
+    assert named.offsets.tolist() == [0, 6, 9]

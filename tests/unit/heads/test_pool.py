@@ -7,7 +7,7 @@ import torch
 from samples import PAGES, shake
 
 from iconotext.core.batch import Encoded
-from iconotext.heads.pool import Concat, FirstToken, Pool, Pooler, Product, first, pooled_width
+from iconotext.heads.pool import Concat, FirstToken, Pool, Pooler, Product, Sum, first, pooled_width
 from iconotext.models.trunk import dims_of
 
 DIMS = dims_of(PAGES["vilbert"])
@@ -62,3 +62,14 @@ def test_both_streams_one_after_the_other() -> None:
     assert torch.equal(pooler(x)[1:], torch.cat([text, region], 1)[1:])
     assert torch.equal(pooler(x)[0], torch.cat([text[0], torch.zeros(20)])), "no regions, nothing said of them"
     assert pooled_width(Concat(20), DIMS) == pooler(x).shape[1] == 40
+
+
+def test_sum_of_both_streams_and_an_own_width() -> None:
+    pooler, x = pooler_of(Sum(20, "tanh")), encoded()
+    text, region = pooler.sides(x)
+    assert region is not None
+    assert torch.equal(text, pooler.text(first(x.text, TEXT_OFFSETS)).tanh())
+    assert torch.equal(pooler(x)[1:], (text + region)[1:])
+    assert torch.equal(pooler(x)[0], text[0])
+    assert pooled_width(Sum(20), DIMS) == 20
+    assert pooler_of(FirstToken("relu", 9))(x).shape[1] == pooled_width(FirstToken("relu", 9), DIMS) == 9

@@ -75,3 +75,10 @@ def test_words_alone_carry_a_learned_vector() -> None:
 
 def no_regions(batch: Batch) -> object:
     return batch_of(tiny(UNITER), [1, 1, 0], [0, 0, 0]).region
+
+
+def test_words_may_carry_the_last_region() -> None:
+    batch, looks = rows()
+    module = WordLooks(WholeImage(region="last", begin=1.0), DIMS)
+    carried = module(looks, batch)
+    torch.testing.assert_close(carried[:2], module.take(looks[[1, 1]]))

@@ -16,6 +16,7 @@ from iconotext.models.system import System
 from iconotext.objectives.mix import objectives
 from iconotext.recipes.material import PretrainStream, seating
 from iconotext.systems.bert import BERT
+from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
 from iconotext.systems.visualbert import VISUALBERT
 
 
@@ -73,3 +74,10 @@ def test_a_batch_is_the_same_again(pairs: PairTable, tmp_path: Path) -> None:
     assert one.batch.text.ids.tolist() == other.batch.text.ids.tolist()
     assert np.array_equal(one.batch.matched, other.batch.matched)
     assert {"mlm", "itm"} == one.targets.keys()
+
+
+def test_a_task_is_named_where_the_system_tells_tasks_apart(tmp_path: Path) -> None:
+    vocab = make_words(make_data(tmp_path)).vocab
+    named = {task: seating(TWELVE_IN_ONE, vocab, task).task for task in ("vqa", "retrieval", "other", "")}
+    assert named == {"vqa": 1, "retrieval": 8, "other": None, "": None}
+    assert seating(VISUALBERT, vocab, "vqa").task is None

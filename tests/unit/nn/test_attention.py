@@ -1,0 +1,66 @@
+"""Sizes of one sublayer: what two streams of other widths do together is what each does alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from samples import PAGES, batch_of
+from torch import nn
+
+from iconotext.core.errors import ConfigError
+from iconotext.nn.attention import Attention
+from iconotext.nn.encoder import Encoder
+from iconotext.nn.feed_forward import FeedForwardSublayer
+from iconotext.nn.pattern import Geometry
+from iconotext.nn.schedule import BOTH, REGION, TEXT, Attend, FeedForward, Schedule
+from iconotext.nn.streams import Dims, Streams
+
+DIMS = Dims({"text": 16, "region": 12}, {"text": 2, "region": 3}, {"text": 24, "region": 20}, dropout=0.0)
+TOGETHER: Schedule = (
+    Attend(TEXT, REGION, width=8, heads=4, region_width=18, region_heads=9),
+    FeedForward(BOTH, hidden=10, region_hidden=6),
+)
+APART: Schedule = (
+    Attend(TEXT, width=8, heads=4),
+    Attend(region=REGION, width=18, heads=9),
+    FeedForward(TEXT, hidden=10),
+    FeedForward(REGION, hidden=6),
+)
+
+
+def weights_of(encoder: Encoder) -> dict[str, nn.Parameter]:
+    """By what they are and the stream they are of, whatever sublayer they lie in."""
+    found = {}
+    for sublayer in encoder.sublayers:
+        found |= {name: p for name, p in sublayer.named_parameters() if not name.startswith("norm")}
+        kind = type(sublayer).__name__
+        found |= {f"{kind}.{name}": p for name, p in sublayer.named_parameters() if name.startswith("norm")}
+    return found
+
+
+def test_streams_of_other_sizes_run_as_if_alone() -> None:
+    torch.manual_seed(0)
+    together, apart = Encoder(TOGETHER, DIMS).eval(), Encoder(APART, DIMS).eval()
+    mine, theirs = weights_of(together), weights_of(apart)
+    assert mine.keys() == theirs.keys()
+    with torch.no_grad():
+        for name, parameter in mine.items():
+            parameter.copy_(torch.randn_like(parameter))
+            theirs[name].copy_(parameter)
+    batch = batch_of(PAGES["uniter"], [3, 1], [2, 4])
+    streams = Streams.of(torch.randn(batch.text.ids.numel(), 16), torch.randn(batch.region.masked.numel(), 12))
+    one, other = together(streams, Geometry(batch)), apart(streams, Geometry(batch))
+    assert torch.allclose(one["text"], other["text"], atol=1e-6)
+    assert torch.allclose(one["region"], other["region"], atol=1e-6)
+
+
+def test_shapes_are_the_sublayers_own() -> None:
+    attend = Attention(Attend(TEXT, REGION, width=8, heads=4, region_width=18, region_heads=9), DIMS)
+    assert {s: tuple(attend.project[s].weight.shape) for s in BOTH} == {"text": (24, 16), "region": (54, 12)}
+    forward = FeedForwardSublayer(FeedForward(BOTH, tied=False, hidden=10), DIMS)
+    assert {s: forward.up[s].out_features for s in BOTH} == {"text": 10, "region": 10}
+
+
+def test_streams_that_meet_need_one_width() -> None:
+    with pytest.raises(ConfigError, match="different width"):
+        Attention(Attend(REGION, TEXT, width=8, heads=4, region_width=18, region_heads=9), DIMS)
