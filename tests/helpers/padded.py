@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iconotext.core.batch import Batch
+from iconotext.heads.pool import Product
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.trunk import Trunk, dims_of
 from iconotext.nn.attention import Attention
@@ -155,7 +156,7 @@ def pool(trunk: Trunk, x: Padded) -> Tensor:
     """First token of each row, through the pooler's maps."""
     firsts = {s: torch.where(x.filled[s][:, :1], x.states[s][:, 0], 0.0) for s in x.states}
     text = linear(trunk.pooler.text, firsts["text"])
-    if not trunk.pooler.product:
+    if not isinstance(trunk.system.pool, Product):
         return text.tanh() if trunk.pooler.tanh else text.relu()
     region = linear(trunk.pooler.region, firsts["region"]).relu()
     return text.relu() * torch.where(x.filled["region"].any(1, keepdim=True), region, 1.0)
