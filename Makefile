@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 CODE := src tests bench
 
-.PHONY: help demo test check format lint types arrows tests bench kills setup clean
+.PHONY: help demo test check pages format lint types arrows tests bench kills setup clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -18,6 +18,9 @@ demo: $(READY) ## the whole way on the built-in world, from drawing pictures to 
 test: check ## the project's checks, after their own set-up
 
 check: lint types arrows tests ## format, lint, types, arrows, tests
+
+pages: $(READY) ## write docs/systems and the README's table from the systems' pages
+	@$(BIN)/iconotext systems write .
 
 format: $(READY) ## rewrite the code in the project's format
 	@$(BIN)/ruff check --quiet --fix-only $(CODE)

@@ -173,10 +173,26 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command(
             "systems",
-            "List the systems, or say in words what the page of one says.",
+            "List the systems, or draw one and say in words what its page says.",
             recipe="systems",
             options="SystemsOptions",
             examples=("iconotext systems", "iconotext systems vilbert --size tiny"),
+        ),
+        Command(
+            "systems diff",
+            "Say in words how two systems differ.",
+            recipe="systems",
+            options="DiffOptions",
+            run="diff",
+            examples=("iconotext systems diff uniter vilbert",),
+        ),
+        Command(
+            "systems write",
+            "Write the pages of docs/systems and the table of the README, in a checkout.",
+            recipe="systems",
+            options="PagesOptions",
+            run="write",
+            examples=("iconotext systems write .",),
         ),
     ),
 }

@@ -1,49 +1,54 @@
-"""``iconotext systems``: what there is to train, and what a system's page says."""
+"""``iconotext systems``: what there is to train, what a system's page says, and how two of them differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from iconotext.core.errors import ConfigError
+from iconotext.explain.systems.counts import USUAL
+from iconotext.explain.systems.diff import differences, own
+from iconotext.explain.systems.page import BEGIN, COLUMNS, between, files, numbers, row
+from iconotext.explain.systems.words import drawn, lines
 from iconotext.models.system import System
-from iconotext.nn.schedule import (
-    Attend,
-    FeedForward,
-    Schedule,
-    co_layer,
-    cross_layer,
-    joint_layer,
-    region_layer,
-    text_layer,
-    twin_layer,
-)
-from iconotext.objectives.mix import Mix, OneAtATime, Phases, Together
 from iconotext.systems import SYSTEMS
-
-LAYERS = {
-    "joint": joint_layer(),
-    "text": text_layer(),
-    "region": region_layer(),
-    "twin": twin_layer(),
-    "co": co_layer(),
-    "cross": cross_layer(),
-}
 
 
 @dataclass(frozen=True)
 class SystemsOptions:
-    """List the systems, or say in words what the page of one says."""
+    """List the systems, or draw one and say in words what its page says."""
 
     name: Positional[Annotated[str, arg(metavar="NAME")]] = ""
     """A system's name; all of them when it is left out."""
     size: str = "base"
     """A size of the system's page."""
+
+
+@dataclass(frozen=True)
+class DiffOptions:
+    """Say in words how two systems differ."""
+
+    one: Positional[str]
+    """A system's name."""
+    other: Positional[str]
+    """Another's."""
+    size: str = "base"
+    """A size that both have."""
+
+
+@dataclass(frozen=True)
+class PagesOptions:
+    """Write docs/systems and the table of the README from the systems' pages, in a checkout of Iconotext."""
+
+    root: Positional[Path]
+    """The checkout."""
 
 
 def run(options: SystemsOptions) -> None:
@@ -54,79 +59,73 @@ def run(options: SystemsOptions) -> None:
     """
     console = Console(highlight=False)
     if not options.name:
-        table = Table("name", "system", "streams", "sizes", "paper", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table("name", *COLUMNS, box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for page in SYSTEMS.values():
-            table.add_row(page.name, page.title, page.streams, ", ".join(("base", *page.sizes)), page.paper)
+            table.add_row(page.name, *row(page))
         console.print(table)
         return
-    if options.name not in SYSTEMS:
-        raise ConfigError(f"There is no system {options.name!r}; there are: {', '.join(SYSTEMS)}.")
+    page = page_of(options.name, options.size)
+    console.print(f"[bold]{page.title}[/bold]  {page.paper}\n")
+    console.print(drawn(page), markup=False, soft_wrap=True)
+    console.print()
+    show(console, lines(page))
+    console.print(f"\n[bold]With {USUAL.said()}[/bold]")
+    show(console, numbers(page).items())
+    alone = own(page, [other for other in SYSTEMS.values() if other.name != page.name])
+    for title, told in (("its own", [": ".join(thing) for thing in alone]), ("departures", page.departures)):
+        if told:
+            console.print(f"\n[bold]{title}[/bold]")
+            for text in told:
+                console.print(f"- {text}", markup=False)
+
+
+def diff(options: DiffOptions) -> None:
+    """Print how two systems differ.
+
+    Raises:
+        ConfigError: for a name that is not in the table, or a size that one of them has not.
+    """
+    console = Console(highlight=False)
+    one, other = (page_of(name, options.size) for name in (options.one, options.other))
+    found = list(differences(one, other))
+    if not found:
+        console.print(f"{one.title} and {other.title} compute and train alike.")
+    show(console, found)
+
+
+def write(options: PagesOptions) -> None:
+    """Write the pages; those of systems that are gone are removed.
+
+    Raises:
+        ConfigError: the folder is no checkout.
+    """
+    readme, folder = options.root / "README.md", options.root / "docs" / "systems"
+    if not readme.is_file() or BEGIN not in readme.read_text("utf-8"):
+        raise ConfigError(f"{options.root} is no checkout of Iconotext: its README.md has no place for the systems.")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = files(SYSTEMS)
+    for gone in {path.name for path in folder.glob("*.md")} - made.keys():
+        (folder / gone).unlink()
+    for name, text in made.items():
+        (folder / name).write_text(text, "utf-8")
+    text = between(readme.read_text("utf-8"), list(SYSTEMS.values()), "docs/systems/")
+    readme.write_text(text, "utf-8")
+
+
+def page_of(name: str, size: str) -> System:
+    """The system's page in a size.
+
+    Raises:
+        ConfigError: for a name that is not in the table, or a size that is not on the page.
+    """
+    if name not in SYSTEMS:
+        raise ConfigError(f"There is no system {name!r}; there are: {', '.join(SYSTEMS)}.")
+    return SYSTEMS[name].at(size)
+
+
+def show(console: Console, told: Iterable[tuple[str, str]]) -> None:
+    """Prints (what, in words) in two columns."""
     grid = Table.grid(padding=(0, 2))
-    for name, text in lines(SYSTEMS[options.name].at(options.size)):
-        grid.add_row(f"[bold]{name}[/bold]", text)
+    for what, text in told:
+        grid.add_row(Text(what, style="bold"), Text(text))
     console.print(grid)
-
-
-def lines(page: System) -> Iterator[tuple[str, str]]:
-    """The page as (what, in words)."""
-    recipe = page.recipe
-    yield page.title, page.paper
-    yield "streams", page.streams
-    yield "schedule", layers(page.schedule)
-    yield "widths", f"text {page.width} ({page.heads} heads), region {page.region_width} ({page.region_heads} heads)"
-    yield "objectives", mixture(page.mix)
-    yield (
-        "recipe",
-        f"{recipe.steps:,} steps of {recipe.batch:,} pairs, learning rate {recipe.learning_rate:g} after {recipe.warmup:,} "
-        f"steps of warm-up, then {recipe.schedule}; weight decay {recipe.weight_decay:g}, betas {recipe.betas}, "
-        f"clipped at {recipe.clip:g}",
-    )
-    yield "sizes", ", ".join(("base", *page.sizes))
-    for departure in page.departures:
-        yield "departs", departure
-
-
-def layers(schedule: Schedule) -> str:
-    """A schedule as it is written with its helpers, such as ``6 text + 6 (co + twin)``."""
-    names = [name_of(layer) for layer in cut(schedule)]
-    parts, at = [], 0
-    while at < len(names):
-        size, times = max(((size, repeats(names[at:], size)) for size in (1, 2)), key=lambda found: found[0] * found[1])
-        unit = " + ".join(names[at : at + size])
-        parts.append(f"{times} ({unit})" if size > 1 else f"{times} {unit}")
-        at += size * times
-    return " + ".join(parts)
-
-
-def cut(schedule: Schedule) -> Iterator[Schedule]:
-    """The layers: each ends with its feed-forward sublayer."""
-    begin = 0
-    for end, sublayer in enumerate(schedule, 1):
-        if isinstance(sublayer, FeedForward):
-            yield schedule[begin:end]
-            begin = end
-
-
-def name_of(layer: Schedule) -> str:
-    """The helper that makes the layer, whatever its width."""
-    plain = tuple(replace(sub, width=None, heads=None) if isinstance(sub, Attend) else sub for sub in layer)
-    return next((name for name, known in LAYERS.items() if known == plain), "other")
-
-
-def repeats(names: Sequence[str], size: int) -> int:
-    """How often the first ``size`` names follow each other; 1 for a unit that is not repeated, 0 for one of equal names."""
-    unit = names[:size]
-    if size > 1 and len(set(unit)) == 1:
-        return 0
-    return next(n for n in range(1, len(names) + 1) if names[n * size : (n + 1) * size] != unit)
-
-
-def mixture(mix: Mix) -> str:
-    """A mix in words."""
-    if isinstance(mix, Together):
-        return "(" + " with ".join(mixture(part) for part in mix.parts) + ")"
-    if isinstance(mix, OneAtATime):
-        return "one a batch: " + ", ".join(f"{share:g} x {mixture(part)}" for share, part in mix.parts)
-    if isinstance(mix, Phases):
-        return "; then ".join(f"{share:g} of the run {mixture(part)}" for share, part in mix.parts)
-    return mix.name

@@ -1,43 +1,58 @@
+"""What `iconotext systems` prints and writes."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from iconotext.core.errors import ConfigError
-from iconotext.nn.schedule import Attend, FeedForward, co_layer, cross_layer, joint_layer, text_layer, twin_layer
-from iconotext.recipes.systems import SystemsOptions, layers, lines, run
+from iconotext.explain.systems.page import BEGIN, END
+from iconotext.recipes import systems
+from iconotext.recipes.systems import DiffOptions, PagesOptions, SystemsOptions, diff, run, write
 from iconotext.systems import SYSTEMS
 
 
-@pytest.mark.parametrize(
-    ("schedule", "text"),
-    [
-        (12 * joint_layer(), "12 joint"),
-        (6 * text_layer() + 6 * (co_layer(width=1024, heads=8) + twin_layer()), "6 text + 6 (co + twin)"),
-        (5 * twin_layer() + 4 * text_layer() + 5 * cross_layer(), "5 twin + 4 text + 5 cross"),
-        (text_layer() + co_layer(), "1 (text + co)"),
-        ((Attend(text=("text", "region")), FeedForward(("text",))), "1 other"),
-    ],
-)
-def test_a_schedule_reads_as_it_is_written(schedule, text: str) -> None:
-    assert layers(schedule) == text
-
-
-def test_the_list_has_every_system(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_every_system(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     run(SystemsOptions())
     text = capsys.readouterr().out
-    assert all(name in text for name in SYSTEMS)
+    assert all(page.name in text and page.title in text for page in SYSTEMS.values())
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_page_in_words(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    page = SYSTEMS[name]
-    told = dict(lines(page))
-    assert told["streams"] == page.streams
-    assert told[page.title] == page.paper
-    run(SystemsOptions(name))
-    assert page.title in capsys.readouterr().out
+    run(SystemsOptions(name, "tiny"))
+    text = capsys.readouterr().out
+    assert SYSTEMS[name].title in text
+    assert "■ reads" in text
+    assert "GFLOPs a pair" in text
+    assert text.count("\n- ") >= len(SYSTEMS[name].at("tiny").departures)
+
+
+def test_two_systems_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    diff(DiffOptions("uniter", "vilbert"))
+    assert "only ViLBERT: product (width 1,024)" in capsys.readouterr().out
+    diff(DiffOptions("uniter", "uniter"))
+    assert "compute and train alike" in capsys.readouterr().out
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="uniter"):
-        run(SystemsOptions("unitre"))
+    for call in (lambda: run(SystemsOptions("unitre")), lambda: diff(DiffOptions("uniter", "unitre"))):
+        with pytest.raises(ConfigError, match=r"There is no system 'unitre'; there are: .*uniter"):
+            call()
+
+
+def test_pages_are_written_and_pages_of_systems_that_are_gone_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systems, "SYSTEMS", {name: SYSTEMS[name] for name in ("uniter", "bert")})
+    with pytest.raises(ConfigError, match="no checkout"):
+        write(PagesOptions(tmp_path))
+    (tmp_path / "README.md").write_text(f"# Title\n{BEGIN}\n{END}\n")
+    (tmp_path / "docs" / "systems").mkdir(parents=True)
+    (tmp_path / "docs" / "systems" / "gone.md").write_text("old")
+    write(PagesOptions(tmp_path))
+    written = {path.name for path in (tmp_path / "docs" / "systems").iterdir()}
+    assert written == {"README.md", "uniter.md", "bert.md"}
+    assert "(docs/systems/uniter.md)" in (tmp_path / "README.md").read_text()

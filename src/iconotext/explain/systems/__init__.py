@@ -1,0 +1,1 @@
+"""A system's page in words, in a drawing, in numbers, and beside another's."""
