@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from iconotext.core.errors import ConfigError
 from iconotext.heads.pool import FirstToken, Pool, Product, Sum
@@ -101,7 +101,7 @@ def _attend(config: Mapping[str, Any], lists: Mapping[str, set[int]], number: in
     streams = [s for s, read in reads.items() if read]
     widths = [_own(config, "attn_hidden_size", s, number, "hidden_size") for s in streams]
     heads = [_own(config, "num_attention_heads", s, number, "num_attention_heads") for s in streams]
-    layer = Attend(**reads, tied=shared and len(streams) == 2)
+    layer = Attend(reads["text"], reads["region"], tied=shared and len(streams) == 2)
     if all(here == usual for here, usual in widths + heads):
         return layer
     layer = dataclasses.replace(layer, width=widths[0][0], heads=heads[0][0])
@@ -132,8 +132,12 @@ def system(config: Mapping[str, Any]) -> System:
             raise ConfigError(f"VOLTA's config has {key} {config[key]!r}; known here: {listed}.")
     page = PAGES[config["image_embeddings"]]
     wanted = {target: weight for target, weight in config["visual_target_weights"].items() if weight > 0}
+    if not wanted or wanted.keys() - TARGETS.keys():
+        raise ConfigError(
+            f"VOLTA's config has the visual targets {[*wanted]}; known here: {', '.join(TARGETS)}, one at least."
+        )
     text, region = _embeddings(config, "6" in wanted)
-    whole = "mean" if config.get("add_global_imgfeat") else "none"
+    whole: Literal["none", "mean"] = "mean" if config.get("add_global_imgfeat") else "none"
     return dataclasses.replace(
         page,
         text=text,

@@ -154,6 +154,12 @@ def test_what_is_not_known_is_refused_by_name(key: str, value: object) -> None:
         system(small("vilbert", **{key: value}))
 
 
+@pytest.mark.parametrize("weights", [{"7": 1.0}, {"0": 0.0}, {}])
+def test_visual_targets_are_known_ones(weights: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"visual targets .*known here: 0, 1"):
+        system(small("vilbert", visual_target_weights=weights))
+
+
 def test_poolers() -> None:
     assert system(small("vilbert")).pool == Product(20)
     assert system(small("vilbert", fusion_method="sum", fusion_act="tanh")).pool == Sum(20, "tanh")
