@@ -1,4 +1,4 @@
-"""The words' terms: the token of a task."""
+"""The words' terms: the token of a task, where positions begin, and what comes after the norm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from samples import PAGES, texts
 
 from iconotext.core.batch import TASK
 from iconotext.models.trunk import dims_of
-from iconotext.nn.terms import Position, Segment, TaskToken, TextEmbedding, Word
+from iconotext.nn.terms import Modality, Position, Segment, TaskToken, TextEmbedding, Word
 from iconotext.nn.text_embed import TextEmbedder
 
 TERMS = (Word(), Position(), Segment())
@@ -30,3 +30,23 @@ def test_a_tasks_token_is_its_vector_alone_and_the_words_stay() -> None:
     after[[1, 6]].sum().backward()
     assert not module.tables["word"].weight.grad.any()
     assert not module.tables["position"].weight.grad.any()
+
+
+def embedder(*terms) -> TextEmbedder:
+    torch.manual_seed(0)
+    return TextEmbedder(TextEmbedding(terms), dims_of(PAGES["uniter"]), 50).eval()
+
+
+@torch.no_grad()
+def test_rows_before_the_first_position_are_passed_over() -> None:
+    module, text = embedder(Word(), Position(9, first=2)), texts([3, 2])
+    expected = module.tables["word"](text.ids) + module.tables["position"].weight[text.position + 2]
+    assert torch.equal(module(text), module.norm(expected))
+
+
+@torch.no_grad()
+def test_the_modality_comes_after_the_norm() -> None:
+    module, text = embedder(*TERMS, Modality()), texts([3, 2])
+    plain = embedder(*TERMS)
+    plain.load_state_dict({name: value for name, value in module.state_dict().items() if "modality" not in name})
+    torch.testing.assert_close(module(text), plain(text) + module.tables["modality"].weight[0])
