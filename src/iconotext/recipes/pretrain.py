@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,7 @@ from iconotext.convert.read import Source, read
 from iconotext.convert.text import TextWeights, sized, start, text_weights
 from iconotext.core.batch import Loss
 from iconotext.core.config import to_data
-from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.errors import DataError
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
@@ -30,8 +29,8 @@ from iconotext.objectives.mix import objectives, replaced
 from iconotext.objectives.mlm import MLM
 from iconotext.recipes.asking import with_questions, without_labels
 from iconotext.recipes.material import PretrainStream, loading, sampler_of, seating
+from iconotext.recipes.named import imported, page_of
 from iconotext.recipes.tensors import show
-from iconotext.systems import SYSTEMS
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import processes, world
 from iconotext.train.loop import TrainResult, train
@@ -48,7 +47,7 @@ class PretrainOptions:
     out: Path
     """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
     system: str = "uniter"
-    """uniter or vilbert; `iconotext systems` lists them."""
+    """What to train; `iconotext systems` lists what there is. A page of your own is MODULE:NAME."""
     size: str = "base"
     """base as published, or another size of the system's page: tiny trains on a laptop, large as published."""
     steps: int | None = None
@@ -92,17 +91,6 @@ class PretrainOptions:
     """Updates between lines of the log."""
     tensorboard: bool = False
     """Write a tensorboard log as well (extra `track`)."""
-
-
-def page_of(name: str, size: str) -> System:
-    """The system's page in a size.
-
-    Raises:
-        ConfigError: for a name that is not in the table.
-    """
-    if name not in SYSTEMS:
-        raise ConfigError(f"There is no system {name!r}; there are: {', '.join(SYSTEMS)}.")
-    return SYSTEMS[name].at(size)
 
 
 def run(options: PretrainOptions) -> TrainResult:
@@ -213,7 +201,7 @@ def begin(model: PretrainModel, language: TextWeights, name: str) -> None:
 
 
 def _words(options: PretrainOptions, data: DataSet, source: Source | None) -> Words:
-    segment = _segmenter(options.segmenter) if options.segmenter else None
+    segment: Segmenter | None = imported(options.segmenter, "jieba:lcut") if options.segmenter else None
     given = options.tokenizer or (source.tokenizer if source is not None else None)
     if given is not None:
         return Words.load(given, segment)
@@ -224,15 +212,6 @@ def _words(options: PretrainOptions, data: DataSet, source: Source | None) -> Wo
     extra = [text for name in ("vqa",) if name in data.tables for text in _questions(data, name, options.split)]
     chosen = [text for text, language in zip(texts, languages) if options.language in ("", language)]
     return Words(Words.train([*chosen, *extra], options.vocabulary).tokenizer, segment)
-
-
-def _segmenter(name: str) -> Segmenter:
-    module, _, function = name.partition(":")
-    try:
-        found: Segmenter = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"--segmenter {name}: give MODULE:FUNCTION, such as jieba:lcut ({error}).") from error
-    return found
 
 
 def _questions(data: DataSet, table: str, split: str) -> list[str]:

@@ -24,7 +24,7 @@ from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import choose, objectives
 from iconotext.recipes.asking import with_questions, without_labels
 from iconotext.recipes.material import PretrainStream, seating
-from iconotext.recipes.pretrain import page_of
+from iconotext.recipes.named import page_of
 from iconotext.regions.draw import draw_regions
 
 

@@ -17,7 +17,7 @@ from iconotext.explain.systems.counts import USUAL
 from iconotext.explain.systems.diff import differences, own
 from iconotext.explain.systems.page import BEGIN, COLUMNS, between, files, numbers, row
 from iconotext.explain.systems.words import drawn, lines
-from iconotext.models.system import System
+from iconotext.recipes.named import page_of
 from iconotext.systems import SYSTEMS
 
 
@@ -26,7 +26,7 @@ class SystemsOptions:
     """List the systems, or draw one and say in words what its page says."""
 
     name: Positional[Annotated[str, arg(metavar="NAME")]] = ""
-    """A system's name; all of them when it is left out."""
+    """A system's name, or a page of your own as MODULE:NAME; all systems when it is left out."""
     size: str = "base"
     """A size of the system's page."""
 
@@ -110,17 +110,6 @@ def write(options: PagesOptions) -> None:
         (folder / name).write_text(text, "utf-8")
     text = between(readme.read_text("utf-8"), list(SYSTEMS.values()), "docs/systems/")
     readme.write_text(text, "utf-8")
-
-
-def page_of(name: str, size: str) -> System:
-    """The system's page in a size.
-
-    Raises:
-        ConfigError: for a name that is not in the table, or a size that is not on the page.
-    """
-    if name not in SYSTEMS:
-        raise ConfigError(f"There is no system {name!r}; there are: {', '.join(SYSTEMS)}.")
-    return SYSTEMS[name].at(size)
 
 
 def show(console: Console, told: Iterable[tuple[str, str]]) -> None:
