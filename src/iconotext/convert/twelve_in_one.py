@@ -12,10 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from iconotext.convert import vilbert
-from iconotext.convert.rules import Release, Rule, both
-from iconotext.core.errors import ConfigError
+from iconotext.convert.rules import Release, Rule, both, stacked
 from iconotext.heads.pool import Product, Sum
 from iconotext.models.system import System
+from iconotext.nn.schedule import REGION, Attend, FeedForward, Schedule, text_layer
 from iconotext.nn.terms import TaskToken, TextEmbedding
 from iconotext.objectives.base import Objective
 from iconotext.objectives.mix import objectives, replaced
@@ -49,13 +49,10 @@ def system(config: Mapping[str, Any]) -> System:
 
     Beside ViLBERT's keys: ``visual_target``, ``fusion_method``, ``task_specific_tokens`` (options of the original's scripts,
     which not every config states: without it the model has the tokens' table, filled where the file has one).
-
-    Raises:
-        ConfigError: the config asks for ``dynamic_attention``, which none of the published models has.
     """
-    if config.get("dynamic_attention", False):
-        raise ConfigError("12-in-1 with dynamic_attention has gates in its region layers; no published model has them.")
     like = vilbert.system(config)
+    if config.get("dynamic_attention", False):
+        like = dataclasses.replace(like, schedule=gated(config))
     tokens = (TaskToken(20),) if config.get("task_specific_tokens", True) else ()
     pool = Sum if config.get("fusion_method", "mul") == "sum" else Product
     region = REGIONS[config.get("visual_target", 0)]
@@ -66,6 +63,17 @@ def system(config: Mapping[str, Any]) -> System:
         pool=pool(config["bi_hidden_size"]),
         **{name: getattr(like, name) for name in SIZES},
     )
+
+
+def gated(config: Mapping[str, Any]) -> Schedule:
+    """The schedule with ``dynamic_attention``, an option that no published model has: region layers look at the words.
+
+    Between two connections they come after the text layers, at the end before them.
+    """
+    region = (Attend(region=REGION, gate=True), FeedForward(REGION))
+    *between, (texts, regions) = vilbert.stages(config)
+    parts = [before * text_layer() + after * region for before, after in between]
+    return vilbert.connected(config, [*parts, regions * region + texts * text_layer()])
 
 
 def rules(page: System) -> Sequence[Rule]:
@@ -79,6 +87,10 @@ def rules(page: System) -> Sequence[Rule]:
     bias = "decoder.bias" if region == "mrc_soft" else "bias"
     found.append(Rule("cls.imagePredictions.decoder.bias", f"heads.{region}.{bias}"))
     found.append(Rule("bert.embeddings.task_embeddings.weight", "trunk.text.tables.task.weight"))
+    gates = [index for index, layer in enumerate(page.schedule) if isinstance(layer, Attend) and layer.gate]
+    for number, index in enumerate(gates):
+        source = f"bert.encoder.v_layer.{number}.attention.self"
+        found += stacked([f"{source}.dyLinear_q", f"{source}.dyLinear_k"], f"trunk.encoder.sublayers.{index}.gate")
     for form in page.tasks:
         source, target = TASKS[form.name], f"tasks.{form.name}.scores"
         if form.hidden:

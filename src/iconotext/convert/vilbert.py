@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -23,19 +24,24 @@ def schedule(config: Mapping[str, Any]) -> Schedule:
     ``t_biattention_id[k]``; after the last one, the rest. Layers of both streams between two connections do not see each
     other, so as many as possible run as twins.
     """
-    stops = [*zip(config["t_biattention_id"], config["v_biattention_id"], strict=True)]
-    stops.append((config["num_hidden_layers"], config["v_num_hidden_layers"]))
-    connect = co_layer(config["bi_hidden_size"], config["bi_num_attention_heads"])
-    out: Schedule = ()
-    text = region = 0
-    for number, (text_stop, region_stop) in enumerate(stops):
-        texts, regions = text_stop - text, region_stop - region
+    found: list[Schedule] = []
+    for texts, regions in stages(config):
         twins = min(texts, regions)
-        out += (texts - twins) * text_layer() + (regions - twins) * region_layer() + twins * twin_layer()
-        text, region = text_stop, region_stop
-        if number < len(stops) - 1:
-            out += connect
-    return out
+        found.append((texts - twins) * text_layer() + (regions - twins) * region_layer() + twins * twin_layer())
+    return connected(config, found)
+
+
+def stages(config: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """How many text and vision layers run before each connection, and after the last."""
+    stops = [(0, 0), *zip(config["t_biattention_id"], config["v_biattention_id"], strict=True)]
+    stops.append((config["num_hidden_layers"], config["v_num_hidden_layers"]))
+    return [(text - begun, region - before) for (begun, before), (text, region) in pairwise(stops)]
+
+
+def connected(config: Mapping[str, Any], parts: Sequence[Schedule]) -> Schedule:
+    """The parts of a schedule with a connection between each two."""
+    connect = co_layer(config["bi_hidden_size"], config["bi_num_attention_heads"])
+    return parts[0] + tuple(layer for part in parts[1:] for layer in connect + part)
 
 
 def system(config: Mapping[str, Any]) -> System:

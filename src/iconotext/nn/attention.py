@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from iconotext.core.batch import row_of
 from iconotext.core.errors import ConfigError
 from iconotext.nn.dropout import Dropout
 from iconotext.nn.pattern import Geometry
@@ -76,6 +77,8 @@ class Attention(nn.Module):
             if reads:
                 self.output[s] = nn.Linear(self.width[s], dims.width[s])
                 self.norm[s] = nn.LayerNorm(dims.width[s], eps=dims.eps)
+        if layer.gate:
+            self.gate = nn.Linear(dims.width["text"], 2 * self.width["region"])
         self.product = Product(dims.attention_dropout)
         self.drop = Dropout(dims.dropout)
 
@@ -85,6 +88,8 @@ class Attention(nn.Module):
             context = self._context("text", self._project("text", x), geometry)
             return streams.with_joint(self._close("text", x, context))
         projected = self._projected(streams)
+        if self.layer.gate:
+            projected["region"] = self._gated(projected["region"], streams["text"], geometry)
         changed: dict[Stream, Tensor] = {}
         for s in self.layer.streams:
             x = streams[s]
@@ -101,6 +106,14 @@ class Attention(nn.Module):
             return {s: self._project(s, streams[s]) for s in self.parts}
         lengths = [streams[s].shape[0] for s in BOTH]
         return dict(zip(BOTH, torch.split(self._project("text", streams.joint), lengths)))
+
+    def _gated(self, qkv: Tensor, words: Float[Tensor, "N D"], geometry: Geometry) -> Tensor:
+        """Queries and keys of the regions scaled by 1 to 2, by the mean of their row's words."""
+        offsets = geometry.offsets["text"]
+        total = words.new_zeros(offsets.numel() - 1, words.shape[1]).index_add_(0, row_of(offsets), words)
+        scales = 1 + torch.sigmoid(self.gate(total / offsets.diff().clamp(min=1)[:, None]))
+        scales = torch.cat([scales, torch.ones_like(scales[:, : self.width["region"]])], dim=1)
+        return qkv * scales[row_of(geometry.offsets["region"])]
 
     def _owner(self, stream: Stream) -> Stream:
         return "text" if self.shared else stream

@@ -19,7 +19,8 @@ class Attend:
     """One attention sublayer: what each stream reads; a stream that reads nothing passes through unchanged.
 
     ``tied``: both streams use the same projections, output and norm. ``width`` and ``heads`` default to the stream's own;
-    ``region_width`` and ``region_heads`` are for regions that take others than words.
+    ``region_width`` and ``region_heads`` are for regions that take others than words. ``gate``: what the words say on the
+    whole scales the queries and keys of the regions (12-in-1's dynamic attention).
     """
 
     text: tuple[Stream, ...] = ()
@@ -29,6 +30,7 @@ class Attend:
     heads: int | None = None
     region_width: int | None = None
     region_heads: int | None = None
+    gate: bool = False
 
     def size(self, stream: Stream) -> tuple[int | None, int | None]:
         """Width and heads of ``stream``; None where they are its own."""
@@ -104,7 +106,7 @@ def cross_layer() -> Schedule:
 
 def apart(schedule: Schedule) -> int:
     """How many sublayers come before the first in which a stream reads the other: what each side can compute alone."""
-    meet = (isinstance(s, Attend) and ("region" in s.text or "text" in s.region) for s in schedule)
+    meet = (isinstance(s, Attend) and (s.gate or "region" in s.text or "text" in s.region) for s in schedule)
     return next((index for index, meeting in enumerate(meet) if meeting), len(schedule))
 
 

@@ -9,9 +9,10 @@ import torch
 
 from iconotext.convert import RELEASES, convert
 from iconotext.convert.twelve_in_one import RELEASE, TASKS, rules, system
-from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.errors import DataError
 from iconotext.heads.pool import Product, Sum
 from iconotext.models.pretrain import PretrainModel
+from iconotext.nn.schedule import REGION, Attend, FeedForward, co_layer, text_layer
 from iconotext.nn.terms import TaskToken
 from iconotext.objectives.mix import objectives
 from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
@@ -81,9 +82,14 @@ def test_heads_of_tasks_come_as_far_as_they_are_there() -> None:
         convert(RELEASE, CONFIG, some)
 
 
-def test_gates_are_refused() -> None:
-    with pytest.raises(ConfigError, match="dynamic_attention"):
-        system(CONFIG | {"dynamic_attention": True})
+def test_gates_of_dynamic_attention() -> None:
+    config = CONFIG | {"dynamic_attention": True, "v_num_hidden_layers": 3, "v_biattention_id": [1]}
+    gate = (Attend(region=REGION, gate=True), FeedForward(REGION))
+    expected = text_layer() + gate + co_layer(24, 3) + gate + gate + text_layer()
+    assert system(config).schedule == expected
+    state = written(config)
+    assert state["bert.encoder.v_layer.2.attention.self.dyLinear_k.weight"].shape == (12, 16)
+    assert convert(RELEASE, config, state)[1].unfilled == ()
 
 
 def test_mismatched_pairs_are_matched_and_nothing_else() -> None:

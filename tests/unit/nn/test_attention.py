@@ -12,7 +12,7 @@ from iconotext.nn.attention import Attention
 from iconotext.nn.encoder import Encoder
 from iconotext.nn.feed_forward import FeedForwardSublayer
 from iconotext.nn.pattern import Geometry
-from iconotext.nn.schedule import BOTH, REGION, TEXT, Attend, FeedForward, Schedule
+from iconotext.nn.schedule import BOTH, REGION, TEXT, Attend, FeedForward, Schedule, apart
 from iconotext.nn.streams import Dims, Streams
 
 DIMS = Dims({"text": 16, "region": 12}, {"text": 2, "region": 3}, {"text": 24, "region": 20}, dropout=0.0)
@@ -59,6 +59,25 @@ def test_shapes_are_the_sublayers_own() -> None:
     assert {s: tuple(attend.project[s].weight.shape) for s in BOTH} == {"text": (24, 16), "region": (54, 12)}
     forward = FeedForwardSublayer(FeedForward(BOTH, tied=False, hidden=10), DIMS)
     assert {s: forward.up[s].out_features for s in BOTH} == {"text": 10, "region": 10}
+
+
+@torch.no_grad()
+def test_what_the_words_say_scales_queries_and_keys_of_the_regions() -> None:
+    torch.manual_seed(0)
+    module = Attention(Attend(region=REGION, gate=True), DIMS).eval()
+    plain = Attention(Attend(region=REGION), DIMS).eval()
+    own = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("gate")}
+    plain.load_state_dict(own)
+    batch = batch_of(PAGES["uniter"], [3, 0], [2, 4])
+    words, regions = torch.randn(5, 16), torch.randn(6, 12)
+    found = module(Streams.of(words, regions), Geometry(batch))["region"]
+    for rows, mean in ((slice(0, 2), words.mean(0)), (slice(2, 6), torch.zeros(16))):
+        scales = torch.cat([1 + module.gate(mean).sigmoid(), torch.ones(12)])
+        plain.project["region"].weight.copy_(own["project.region.weight"] * scales[:, None])
+        plain.project["region"].bias.copy_(own["project.region.bias"] * scales)
+        expected = plain(Streams.of(words, regions), Geometry(batch))["region"]
+        torch.testing.assert_close(found[rows], expected[rows])
+    assert apart((Attend(region=REGION, gate=True),)) == 0
 
 
 def test_streams_that_meet_need_one_width() -> None:
