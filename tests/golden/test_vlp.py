@@ -13,7 +13,10 @@ from iconotext.core.batch import Batch, Region
 from iconotext.models.pretrain import PretrainModel
 from iconotext.nn.pattern import Geometry
 from iconotext.nn.streams import Streams
+from iconotext.objectives.base import Targets, View
 from iconotext.objectives.caption import CaptionMLM
+from iconotext.objectives.iqa import IQA
+from iconotext.objectives.region_matching import RegionMatching
 
 REGIONS, FIRST = 100, 102
 """Regions of an image, and where its caption begins: after [CLS], the regions and [SEP]."""
@@ -43,12 +46,18 @@ def pattern(case: Case) -> str:
     return "full" if case.inputs["attention_mask"][0, 1, FIRST] else "seq2seq"
 
 
+def masked_regions(case: Case) -> Tensor:
+    """Which regions no token sees."""
+    return ~case.inputs["attention_mask"].bool().any(1)[:, 1 : REGIONS + 1]
+
+
 def batch_of(case: Case) -> Batch:
     x = case.inputs
     text = packed_text(x["input_ids"], words(case), x["token_type_ids"])
     text = dataclasses.replace(text, source=text.position < FIRST)
     rows = len(x["vis_feats"])
     many = rows * REGIONS
+    masked = masked_regions(case)
     region = Region(
         features=x["vis_feats"].flatten(0, 1),
         boxes=torch.zeros(many, 4),
@@ -56,11 +65,11 @@ def batch_of(case: Case) -> Batch:
         segment=x["token_type_ids"][:, 1 : REGIONS + 1].flatten(),
         class_probs=raw(x["vis_pe"][..., 6:].flatten(0, 1)),
         attributes=torch.full((many,), -1),
-        masked=torch.zeros(many, dtype=torch.bool),
+        masked=masked.flatten(),
         whole=torch.zeros(many, dtype=torch.bool),
         offsets=REGIONS * torch.arange(rows + 1),
     )
-    return dataclasses.replace(pair_up(text, region), pattern=pattern(case))
+    return dataclasses.replace(pair_up(text, region), pattern=pattern(case), hidden_read=not masked.any())
 
 
 def joined(case: Case, text: Tensor, region: Tensor) -> Tensor:
@@ -124,6 +133,31 @@ def objective(case: Case, model: PretrainModel) -> CaptionMLM:
     return dataclasses.replace(found, drop=case.info["call"].get("drop_worst_ratio", 0.0))
 
 
+def answer_loss(case: Case, model: PretrainModel, view: View) -> Tensor | None:
+    """The loss of the answers, after a comparison of their scores under whatever name they have."""
+    if "iqa" not in model.objectives:
+        return None
+    iqa, head = model.objectives["iqa"], model.heads["iqa"]
+    assert isinstance(iqa, IQA)
+    rows = torch.arange(len(view.batch))
+    scores = iqa.scores(head, view, rows)
+    for name, recorded in case.outputs.items():
+        if recorded.shape == scores.shape and ("vqa" in name or "ans" in name):
+            case.compare(name, scores)
+    return iqa.loss(head, view, Targets(rows, case.inputs["ans_labels"], float(len(rows)))).mean
+
+
+def matching_loss(case: Case, model: PretrainModel, view: View) -> Tensor:
+    """The loss of the hidden regions, 0 without any."""
+    positions = view.batch.region.masked.nonzero()[:, 0]
+    if not len(positions):
+        return torch.zeros(())
+    matching = RegionMatching()
+    head = matching.head(model.trunk.head_context(0, 0))
+    features = case.inputs["vis_feats"].flatten(0, 1)[positions]
+    return matching.loss(head, view, matching.targets(positions, features, view.batch.region.offsets)).mean
+
+
 def test_case(case: Case) -> None:
     model, batch = case.model(), batch_of(case)
     check_mask(case, batch)
@@ -137,10 +171,16 @@ def test_case(case: Case) -> None:
         positions = place.gather(1, x["masked_pos"])[used]
         mlm, view = objective(case, model), model.view(batch)
         case.compare("prediction_scores_masked", mlm.scores(model.heads["mlm"], view, positions), used)
-        total = mlm.loss(model.heads["mlm"], view, mlm.targets(positions, x["masked_lm_labels"][used])).mean
-        case.compare("loss/masked_lm", total)
-        for name in ("vis_pretext", "vqa2"):  # losses that pre-training does not have
-            case.compare(f"loss/{name}", torch.zeros(()))
+        said = mlm.loss(model.heads["mlm"], view, mlm.targets(positions, x["masked_lm_labels"][used])).mean
+        answers = answer_loss(case, model, view)
+        losses = {  # the original leaves the words out where there are answers
+            "masked_lm": said if answers is None else torch.zeros(()),
+            "vis_pretext": matching_loss(case, model, view),
+            "vqa2": torch.zeros(()) if answers is None else answers,
+        }
+        for name, loss in losses.items():
+            case.compare(f"loss/{name}", loss)
+        total = sum(losses.values(), torch.zeros(()))
         case.compare("total_loss", total)
         total.backward()
         case.compare_gradients(model)

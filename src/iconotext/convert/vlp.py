@@ -12,18 +12,16 @@ from iconotext.convert.rules import Release, Rule, bert_layer, both, text_embedd
 from iconotext.models.system import System
 from iconotext.nn.schedule import Attend, joint_layer
 from iconotext.nn.terms import Feature, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.mix import OneAtATime
+from iconotext.objectives.iqa import IQA
+from iconotext.objectives.mix import Mix, OneAtATime, Together
+from iconotext.objectives.region_matching import RegionMatching
 from iconotext.systems.vlp import LOCATION, UNDERSTAND, VLP, WRITE
 
 
 def system(config: Mapping[str, Any]) -> System:
     """The page in the size that VLP's JSON config states; ``fc7_dim`` is the width between the maps of a feature."""
     width, heads, hidden = config["hidden_size"], config["num_attention_heads"], config["intermediate_size"]
-    forms = {
-        "projections": max(1, config.get("relax_projection", 0)),
-        "smoothing": config.get("label_smoothing") or 0.0,
-    }
-    feature = Feature(relu=True, hidden=config.get("fc7_dim", 2048))
+    feature = Feature(relu=True, hidden=config.get("fc7_dim", 2048), masked="absent")
     return dataclasses.replace(
         VLP,
         text=TextEmbedding(
@@ -31,7 +29,7 @@ def system(config: Mapping[str, Any]) -> System:
         ),
         region=RegionEmbedding((feature, LOCATION, Segment(shared=True)), shared_norm=True),
         schedule=config["num_hidden_layers"] * joint_layer(),
-        mix=OneAtATime(((3, dataclasses.replace(WRITE, **forms)), (1, dataclasses.replace(UNDERSTAND, **forms)))),
+        mix=_mix(config),
         width=width,
         heads=heads,
         hidden=hidden,
@@ -39,6 +37,20 @@ def system(config: Mapping[str, Any]) -> System:
         region_heads=heads,
         region_hidden=hidden,
     )
+
+
+def _mix(config: Mapping[str, Any]) -> Mix:
+    """Captions, in the forms that the config asks for; beside them regions that are matched, or answers in their place."""
+    forms = {
+        "projections": max(1, config.get("relax_projection", 0)),
+        "smoothing": config.get("label_smoothing") or 0.0,
+    }
+    write, understand = dataclasses.replace(WRITE, **forms), dataclasses.replace(UNDERSTAND, **forms)
+    if config.get("tasks") == "vqa2":
+        answers = IQA(config.get("num_answers", 3129), form=VLP.answer, measure="binary")
+        return Together((understand, answers))
+    words = OneAtATime(((3, write), (1, understand)))
+    return Together((words, RegionMatching())) if config.get("vis_mask_prob", 0.0) else words
 
 
 def rules(page: System) -> Sequence[Rule]:
@@ -52,6 +64,8 @@ def rules(page: System) -> Sequence[Rule]:
         *(rule for n, i in enumerate(layers) for rule in bert_layer(f"bert.encoder.layer.{n}", i, "text")),
         *both("bert.pooler.dense", "trunk.pooler.text"),
         *vocabulary_head("cls.predictions"),
+        *both("ans_classifier.0", "heads.iqa.layers.0"),
+        *both("ans_classifier.2", "heads.iqa.layers.2"),
     ]
 
 

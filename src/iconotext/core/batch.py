@@ -97,12 +97,20 @@ class Region:
             object.__setattr__(self, "attribute_scores", torch.ones_like(self.segment, dtype=torch.float32))
 
 
+def some_tokens(part: T, index: Int[Tensor, "P"], offsets: Int[Tensor, "B1"]) -> T:
+    """Some tokens of a ``Text`` or ``Region`` in the order given, in rows that begin at ``offsets``."""
+    tokens = ((f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.name != "offsets")  # type: ignore[arg-type]
+    taken = {name: value if value is None else value.index_select(0, index) for name, value in tokens}
+    return dataclasses.replace(part, **taken, offsets=offsets)  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
 class Batch:
     """B rows, each a text and the regions of one image.
 
     ``matched`` is False where the text and the image were put together on purpose to be told apart; ``position`` is the row's
     global position in the epoch. ``group`` is the number of consecutive rows that form one example (1 for pre-training).
+    ``hidden_read`` False: no token reads a hidden region, itself included.
     ``answers`` numbers the answer where the text is a question, -1 where there is none (left out: everywhere).
     """
 
@@ -111,6 +119,7 @@ class Batch:
     matched: Bool[Tensor, "B"]
     position: Int[Tensor, "B"]
     pattern: str = "full"
+    hidden_read: bool = True
     group: int = 1
     answers: Int[Tensor, "B"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 

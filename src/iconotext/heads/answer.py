@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from iconotext.core.batch import Encoded
+from iconotext.heads.pool import first_two
 from iconotext.heads.transform import Transform
 from iconotext.nn.dropout import Dropout
 
@@ -21,11 +24,21 @@ class AnswerHeadKind:
     """The published form.
 
     "transform": linear to ``hidden``, GELU, layer norm, linear (UNITER, LXMERT). "weight_norm": weight-normed linear, ReLU,
-    dropout 0.5, weight-normed linear (ViLBERT). ``hidden`` is given as a multiple of the pooled width.
+    dropout 0.5, weight-normed linear (ViLBERT). "plain": linear, ReLU, linear (Unified VLP). ``hidden`` is given as a multiple
+    of the width of what is read: the pooled pair, or with ``reads`` "first two" the product of the first two words' states.
     """
 
-    kind: Literal["transform", "weight_norm"] = "transform"
+    kind: Literal["transform", "weight_norm", "plain"] = "transform"
     hidden: float = 2.0
+    reads: Literal["pooled", "first two"] = "pooled"
+
+    def read(self, encoded: Encoded, pool: Callable[[], Tensor]) -> Float[Tensor, "B P"]:
+        """What the head is given; ``pool`` makes the pooled pair when it is asked for."""
+        return first_two(encoded) if self.reads == "first two" else pool()
+
+    def width(self, text: int, pooled: int) -> int:
+        """The width of that."""
+        return text if self.reads == "first two" else pooled
 
 
 class AnswerHead(nn.Module):
@@ -36,6 +49,8 @@ class AnswerHead(nn.Module):
         hidden = round(width * form.hidden)
         if form.kind == "transform":
             self.layers = nn.Sequential(Transform(width, hidden, eps), nn.Linear(hidden, answers))
+        elif form.kind == "plain":
+            self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, answers))
         else:
             self.layers = nn.Sequential(
                 weight_norm(nn.Linear(width, hidden), dim=WHOLE),

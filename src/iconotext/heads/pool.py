@@ -62,6 +62,12 @@ def first(states: Float[Tensor, "N D"], offsets: Tensor) -> Float[Tensor, "B D"]
     return taken.masked_fill(empty, 0.0) if bool(empty.any()) else taken
 
 
+def first_two(encoded: Encoded) -> Float[Tensor, "B D"]:
+    """The product of the states of each row's first two text tokens: [CLS] and, after the image, [SEP] (Unified VLP)."""
+    states, offsets = encoded.text, encoded.text_offsets
+    return first(states, offsets) * first(states[1:], offsets)
+
+
 def _empty(offsets: Int[Tensor, "B1"]) -> Bool[Tensor, "B 1"]:
     return (offsets.diff() == 0)[:, None]
 

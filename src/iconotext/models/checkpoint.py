@@ -44,6 +44,7 @@ from iconotext.objectives.mrc import MRC
 from iconotext.objectives.mrfr import MRFR
 from iconotext.objectives.nce import RegionNCE
 from iconotext.objectives.nsp import NSP
+from iconotext.objectives.region_matching import RegionMatching
 from iconotext.objectives.wra import WRA
 
 CLASSES: dict[str, type] = {
@@ -53,7 +54,15 @@ CLASSES: dict[str, type] = {
         *(schedule.Attend, schedule.FeedForward),
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),
-        *(terms.Appearance, terms.WholeImage, terms.ImageToken, terms.AfterWords, TextAlone, CaptionMLM),
+        *(
+            terms.Appearance,
+            terms.WholeImage,
+            terms.ImageToken,
+            terms.AfterWords,
+            TextAlone,
+            CaptionMLM,
+            RegionMatching,
+        ),
         *(terms.TextEmbedding, terms.RegionEmbedding, terms.GridPosition, terms.Modality, terms.LinkedRegion),
         *(MLM, MRFR, MRC, ITM, IQA, NSP, WRA, Negatives, RegionMasks, Together, OneAtATime, Phases),
         *(Contrastive, CrossModalContrastive, Rewrites),

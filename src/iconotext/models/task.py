@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
@@ -49,6 +50,7 @@ class TaskModel(nn.Module):
         self.trunk = Trunk(system, vocabulary, feature_dim, recompute, classes)
         width = pooled_width(system.pool, dims_of(system))
         if task.head == "answer":
+            width = system.answer.width(system.width, width)
             self.head: nn.Module = AnswerHead(system.answer, width, len(task.answers), system.eps)
         else:
             self.head = nn.Linear(width, 1)
@@ -56,4 +58,7 @@ class TaskModel(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "B A"]:
         """Scores: one column an answer, or a single one."""
-        return self.head(self.trunk.pool(self.trunk(batch)))  # type: ignore[no-any-return]
+        encoded = self.trunk(batch)
+        pooled = partial(self.trunk.pool, encoded)
+        read = self.system.answer.read(encoded, pooled) if self.task.head == "answer" else pooled()
+        return self.head(read)  # type: ignore[no-any-return]

@@ -105,6 +105,7 @@ class Trunk(nn.Module):
             feature_dim=self.feature_dim,
             classes=classes,
             attributes=attributes,
+            regions=self.region,
         )
 
 

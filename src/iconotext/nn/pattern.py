@@ -81,6 +81,7 @@ class Geometry:
         self.pattern = batch.pattern
         self.offsets = {"text": batch.text.offsets, "region": batch.region.offsets}
         self._source = batch.text.source
+        self._unread = None if batch.hidden_read else batch.region.masked
         self._order = batch.text.position if self._source is None else batch.text.position.masked_fill(self._source, -1)
         self._rectangles: dict[tuple[Stream, ...], Rectangle] = {}
         self._masks: dict[tuple[tuple[Stream, ...], tuple[Stream, ...], torch.dtype], Tensor | None] = {}
@@ -139,15 +140,24 @@ class Geometry:
 
     def _mask(self, queries: tuple[Stream, ...], keys: tuple[Stream, ...], dtype: torch.dtype) -> Tensor | None:
         key = self.rectangle(keys)
+        filled = key.filled if self._unread is None else key.filled & ~self._hidden(keys, self._unread)
         if self.pattern == "full":
-            if key.full:
+            if key.full and self._unread is None:
                 return None
-            allowed = key.filled[:, None, None, :]
+            allowed = filled[:, None, None, :]
         else:
             query = self.rectangle(queries)
             earlier = key.order[:, None, :] <= query.order[:, :, None]
-            allowed = (key.filled[:, None, :] & earlier)[:, None]
+            allowed = (filled[:, None, :] & earlier)[:, None]
         return torch.zeros_like(allowed, dtype=dtype).masked_fill_(~allowed, torch.finfo(dtype).min)
+
+    def _hidden(self, streams: tuple[Stream, ...], unread: Bool[Tensor, "M"]) -> Bool[Tensor, "B L"]:
+        """The slots of a rectangle that hold a region which no token reads."""
+        rectangle = self.rectangle(streams)
+        none = unread.new_zeros(self.count("text"))
+        marked = torch.cat([unread if stream == "region" else none for stream in streams])
+        slots = torch.zeros_like(rectangle.filled).flatten()
+        return slots.index_copy(0, rectangle.slot, marked).view_as(rectangle.filled)
 
     def blind(self, stream: Stream, keys: tuple[Stream, ...]) -> Bool[Tensor, "N 1"] | None:
         """The tokens of ``stream`` that may read nothing of ``keys`` in their row, or ``None`` when there are none."""
@@ -160,6 +170,8 @@ class Geometry:
 
     def _seen(self, keys: Stream, stream: Stream) -> Int[Tensor, "B"]:
         """How many tokens of ``keys`` the tokens of ``stream`` may read in each row, at most."""
+        if keys == "region" and self._unread is not None:
+            return offsets_of((~self._unread).long()).index_select(0, self.offsets[keys]).diff()
         if self.pattern == "full" or stream == "text" or keys == "region":
             return self.offsets[keys].diff()
         offsets = self.offsets["text"]

@@ -74,6 +74,7 @@ class RegionEmbedder(nn.Module):
             else:
                 self._map(term, feature_dim, dims, classes)
         self.learned = hasattr(self, "mask_vector")
+        self.absent = any(isinstance(term, Feature) and term.masked == "absent" for term in embedding.terms)
         if embedding.shared_norm:
             self._shared["norm"] = text.norm
         elif embedding.terms and embedding.norm and not embedding.mean:
@@ -121,6 +122,15 @@ class RegionEmbedder(nn.Module):
             return torch.cat([nn.functional.layer_norm(x, x.shape[1:]) for x in both if x.shape[1]], dim=1)
         return region.location if name == "location" else region.segment
 
+    @property
+    def feature_maps(self) -> set[str]:
+        """Which of "feature" and "location" are mapped."""
+        return {"feature", "location"} & set(self.linear)
+
+    def mapped(self, name: str, region: Region) -> Float[Tensor, "M D"]:
+        """What the map "feature" or "location" makes of the regions."""
+        return self.linear[name](self._value(name, region))  # type: ignore[no-any-return]
+
     def _special(self, batch: Batch) -> Float[Tensor, "M D"]:
         """The special word that each region is."""
         words = self.image.weight.expand(batch.region.masked.numel(), -1)
@@ -139,6 +149,8 @@ class RegionEmbedder(nn.Module):
             parts.append(self._shared["after"](place + _ends(batch) if hasattr(self, "end") else place))
         for name, layer in self.linear.items():
             part = layer(self._value(name, region))
+            if self.absent and name in ("feature", "location"):
+                part = part.masked_fill(region.masked[:, None], 0.0)
             if name == "feature" and hasattr(self, "whole"):
                 part = torch.where(region.whole[:, None], self.whole.weight, part)
             parts.append(self.norms[name](part) if name in self.norms else part)

@@ -49,13 +49,14 @@ class Segment:
 class Feature:
     """A linear map of the region feature; ``masked`` says what stands for a hidden one.
 
-    "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature. With ``relu``
+    "zero": the zero vector. "learned": a learned vector of the feature's width, added to the zeroed feature. "absent": neither
+    its feature nor its location adds anything. With ``relu``
     a ReLU and dropout follow, after a layer of ``hidden`` width with its own ReLU where that is given (Unified VLP).
     ``whole`` "learned" has a learned vector stand for the feature of the whole image (ViLT).
     """
 
     norm: bool = False
-    masked: Literal["zero", "learned"] = "zero"
+    masked: Literal["zero", "learned", "absent"] = "zero"
     whole: Literal["mapped", "learned"] = "mapped"
     relu: bool = False
     hidden: int | None = None

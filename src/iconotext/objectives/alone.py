@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import nn
 
-from iconotext.core.batch import Batch, Loss, Region
+from iconotext.core.batch import Batch, Loss, Region, some_tokens
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.objectives.base import HeadContext, Negatives, Targets, View
@@ -53,6 +54,4 @@ class TextAlone:
 
 def without_regions(region: Region) -> Region:
     """As many rows, none with a region."""
-    tokens = (field.name for field in dataclasses.fields(region) if field.name != "offsets")
-    empty = {name: getattr(region, name)[:0] for name in tokens}
-    return dataclasses.replace(region, **empty, offsets=region.offsets.new_zeros(region.offsets.shape))
+    return some_tokens(region, region.offsets[:0], torch.zeros_like(region.offsets))

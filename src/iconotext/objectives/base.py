@@ -18,6 +18,7 @@ from iconotext.core.batch import Batch, Encoded, Loss, map_tensors, row_of
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
 from iconotext.heads.transform import Transform
+from iconotext.nn.region_embed import RegionEmbedder
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class HeadContext:
     classes: int
     attributes: int
     shared: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+    regions: RegionEmbedder | None = None
 
     @property
     def region_transform(self) -> Transform:

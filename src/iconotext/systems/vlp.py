@@ -19,11 +19,13 @@ VLP = System(
     title="Unified VLP",
     paper="Zhou et al., Unified Vision-Language Pre-Training for Image Captioning and VQA, AAAI 2020",
     text=TextEmbedding((Word(), Position(512), Segment(6))),
-    region=RegionEmbedding((Feature(relu=True, hidden=2048), LOCATION, Segment(shared=True)), shared_norm=True),
+    region=RegionEmbedding(
+        (Feature(relu=True, hidden=2048, masked="absent"), LOCATION, Segment(shared=True)), shared_norm=True
+    ),
     schedule=12 * joint_layer(),
     pool=FirstToken("tanh"),
     mix=OneAtATime(((3, WRITE), (1, UNDERSTAND))),
-    answer=AnswerHeadKind("transform", hidden=2.0),
+    answer=AnswerHeadKind("plain", hidden=2.0, reads="first two"),
     layout=Layout(max_words=20, max_regions=100, image_first=True),
     recipe=Recipe(steps=180_000, batch=512, learning_rate=1e-4, warmup=18_000, weight_decay=0.01, clip=1.0),
     width=768,
@@ -38,7 +40,7 @@ VLP = System(
             "schedule": 3 * joint_layer(),
             **SMALL,
             "region": RegionEmbedding(
-                (Feature(relu=True, hidden=256), LOCATION, Segment(shared=True)), shared_norm=True
+                (Feature(relu=True, hidden=256, masked="absent"), LOCATION, Segment(shared=True)), shared_norm=True
             ),
             "mix": OneAtATime(((1, TINY_WRITE), (1, TINY_UNDERSTAND))),
             "departures": (
@@ -50,7 +52,6 @@ VLP = System(
     departures=(
         "The pattern is drawn for a batch, not for each pair of it.",
         "An image may have fewer than 100 regions; the words begin at place 102 all the same.",
-        "Answers are read off the pooler, not off the product of the states of [CLS] and the first [SEP].",
         "Weights begin as BERT's do, not as UniLM's, and the first layer on the features not as the detector's fc7. AdamW "
         "corrects the bias of its averages.",
     ),

@@ -33,7 +33,7 @@ SIZES = {"vocabulary": 50, "feature_dim": 8, "classes": 5}
 def state(config: dict[str, Any]) -> dict[str, Tensor]:
     page = system(config)
     own = PretrainModel(page, **SIZES).state_dict()
-    shapes = {rule.source: rule.place(own[rule.target]).shape for rule in rules(page)}
+    shapes = {rule.source: rule.place(own[rule.target]).shape for rule in rules(page) if rule.target in own}
     return {name: torch.arange(math.prod(s), dtype=torch.float32).view(s) for name, s in shapes.items()}
 
 
@@ -50,10 +50,20 @@ def test_every_tensor_has_its_place_and_sizes_are_read_off() -> None:
     assert report.unfilled == ()
     assert report.left["ans_classifier.0.weight"] == "the head of a task"
     assert torch.equal(model.trunk.region.linear["feature"][2].weight, tensors["vis_embed.2.weight"])
-    assert model.system.region.terms[0] == Feature(relu=True, hidden=12)
+    assert model.system.region.terms[0] == Feature(relu=True, hidden=12, masked="absent")
     tensors.pop("vis_pe_embed.0.bias")
     with pytest.raises(DataError, match=r"vis_pe_embed\.0\.bias is missing"):
         convert(RELEASE, CONFIG, tensors)
+
+
+def test_the_answers_of_a_fine_tuned_model_are_read() -> None:
+    config = {**CONFIG, "tasks": "vqa2", "num_answers": 7}
+    model, report = convert(RELEASE, config, state(config))
+    assert not report.left
+    assert report.unfilled == ()
+    assert [o.name for o in objectives(model.system.mix)] == ["mlm", "iqa"]
+    assert model.heads["iqa"].layers[2].out_features == 7
+    assert [o.name for o in objectives(system({**CONFIG, "vis_mask_prob": 0.1}).mix)] == ["mlm", "region_matching"]
 
 
 def test_projections_and_smoothing_come_from_the_config() -> None:
