@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from iconotext.convert import paddle
 from iconotext.core.errors import ConfigError, DataError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -39,7 +40,7 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """A file of weights, or a folder with weights, config and tokenizer in Hugging Face's form.
+    """A file of weights, a folder in Hugging Face's form (weights, config, tokenizer), or one of Paddle's parameters.
 
     ``.safetensors`` are read directly, ``.bin``, ``.pth`` and other files of ``torch.save`` without running what they hold.
 
@@ -106,6 +107,8 @@ def _folder(path: Path) -> dict[str, Tensor]:
             return _pieces(path / f"{name}.index.json")
     if any(path.glob("*.index")):
         raise DataError(f"{path}: {TENSORFLOW}")
+    if found := paddle.read_folder(path):
+        return found
     raise DataError(f"{path} holds no {' or '.join(WEIGHTS)}; name the file itself.")
 
 

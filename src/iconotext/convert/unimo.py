@@ -103,6 +103,8 @@ RELEASE = Release(
     dropped={
         "sent_embedding": "never used by the original's forward pass",
         "cls_out_": "the head of a fine-tuned classifier",
+        "_moment": "the optimizer's",
+        "_pow_acc_": "the optimizer's",
     },
     optional=("trunk.pooler.",),
     published={
