@@ -97,7 +97,7 @@ def rules(page: System) -> Sequence[Rule]:
         *_taken("object", "trunk.region.take"),
         Rule("aux_text_visual_embedding.weight", "trunk.text.looks.alone.weight"),
         *both("image_feature_extractor.obj_downsample.1", "trunk.region.appearance.linear"),
-        Rule("object_mask_visual_embedding.weight", "trunk.region.appearance.hidden", row=0),
+        Rule("object_mask_visual_embedding.weight", "trunk.region.appearance.hidden"),
         Rule("object_mask_word_embedding.weight", "trunk.region.hidden.weight"),
         Rule("object_linguistic_embeddings.weight", "trunk.region.image.weight"),
         *(rule for n, i in enumerate(layers) for rule in bert_layer(f"vlbert.encoder.layer.{n}", i, "text")),

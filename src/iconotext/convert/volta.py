@@ -102,7 +102,7 @@ REGIONS: dict[str, list[Rule]] = {
     ],
     "vl-bert": [
         *both("bert.embeddings.obj_downsample.1", "trunk.region.appearance.linear"),
-        Rule("bert.embeddings.object_mask_visual_embedding.weight", "trunk.region.appearance.hidden", row=0),
+        Rule("bert.embeddings.object_mask_visual_embedding.weight", "trunk.region.appearance.hidden"),
         Rule("bert.embeddings.object_linguistic_embeddings.weight", "trunk.region.image.weight"),
         Rule("bert.embeddings.object_mask_word_embedding.weight", "trunk.region.hidden.weight"),
         Rule("bert.embeddings.end_embedding.weight", "trunk.region.end.weight"),

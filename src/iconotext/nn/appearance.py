@@ -28,7 +28,7 @@ class AppearanceMap(nn.Module):
         super().__init__()
         self.sines = term.sines
         self.width = term.width or dims.width["region"]
-        self.hidden = nn.Parameter(torch.zeros(feature_dim))
+        self.hidden = nn.Parameter(torch.zeros(1, feature_dim))
         self.drop = Dropout(dims.dropout)
         self.linear = nn.Linear(LOCATION_WIDTH[term.kind] * 2 * term.sines + feature_dim, self.width)
 
