@@ -41,6 +41,7 @@ SMALL: dict[str, Any] = {
 """Changes to any page."""
 
 TINY_MLM = MLM(rate=0.3, whole_word=True, only_matched=True)
-TINY_MRC = MRC("soft", masks=RegionMasks(rate=0.15, leak=0.4), only_matched=True)
+TINY_MASKS = RegionMasks(rate=0.15, leak=0.3, measure="iou")
+TINY_MRC = MRC("soft", masks=TINY_MASKS, only_matched=True)
 TINY_ITM = ITM(negatives=Negatives(0.5, "text", swapped=0.3))
 """Objectives with the same departures."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from iconotext.core.config import write_json
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 
-STEPS = {"pretrain": 3800, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
+STEPS = {"pretrain": 3200, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
 
 PICTURES = {"tiny": 40, "small": 100}
@@ -84,7 +84,7 @@ def parts(options: DemoOptions) -> list[Part]:
         Part(
             "find the regions of its pictures",
             out / "regions.done",
-            lambda: _mark(out / "regions.done", lambda: extract.run(extract.ExtractOptions(data, store))),
+            lambda: _mark(out / "regions.done", lambda: extract.run(extract.ExtractOptions(data, store, min=2))),
         ),
         Part(
             f"pre-train {options.system}",

@@ -4,7 +4,7 @@ from typing import Any
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MASKS, TINY_MLM
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import cross_layer, text_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
@@ -26,7 +26,7 @@ LABELS: dict[str, Any] = {
     "shared": True,
 }
 FEATURES: dict[str, Any] = {"masks": MASKS, "tied": False, "error": "smooth", "per": "all", "shared": True}
-HIDDEN: dict[str, Any] = {"masks": RegionMasks(rate=0.15, leak=0.4), "only_matched": True}
+HIDDEN: dict[str, Any] = {"masks": TINY_MASKS, "only_matched": True}
 TINY = (
     TINY_MLM,
     MRC("hard", **LABELS | HIDDEN | {"scores": "chosen"}),

@@ -51,7 +51,7 @@ UNITER = System(
                     (
                         0.65,
                         OneAtATime(
-                            ((4, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
+                            ((4, Together((TINY_ITM, WRA(weight=1.0, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
                         ),
                     ),
                 )

@@ -111,3 +111,20 @@ def test_a_group_is_drawn_alike_in_any_batch_and_no_batch_is_empty(pairs: PairTa
     assert (part.text == whole.text[at]).all()
     alone = pairs.rewritten(rows[1:2], Draw(0, 0, rows[1:2]), 1, 1)
     assert alone.positions.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("replace", ["image", "text"])
+def test_alike_partners_share_more_words_and_are_still_wrong(pairs: PairTable, replace: str) -> None:
+    rows = np.arange(len(pairs))
+    said = {(pairs.image_of[row], pairs.strings[row]) for row in rows}
+
+    def shared(alike: int) -> float:
+        found = pairs.draw(rows, Draw(0, 0, rows), 1.0, replace, 0.0, alike)
+        assert not any((found.image[row], pairs.strings[found.text[row]]) in said for row in rows if not found.matched[row])
+        words = [set(text.split()) for text in pairs.strings]
+        own = words if replace == "text" else [
+            set().union(*(words[i] for i in np.flatnonzero(pairs.image_of == image))) for image in found.image
+        ]
+        return float(np.mean([len(words[found.text[row]] & own[row]) for row in rows]))
+
+    assert shared(6) > shared(1) + 0.2
