@@ -121,7 +121,11 @@ def test_pretraining(case: Case) -> None:
     targets = region_targets(case, "label_targets")
     scores = heads["mrc_soft"](view.encoded.region[targets.positions])
     case.compare("mrc/scores", scores)
-    losses["mrc-kl"] = by_name["mrc_soft"].loss(heads["mrc_soft"], view, targets)
+    soft = by_name["mrc_soft"]
+    assert isinstance(soft, MRC)
+    offsets, sure = view.batch.region.offsets, torch.ones(len(targets.positions))
+    divided = soft.targets(targets.positions, targets.values, sure, offsets)
+    losses["mrc-kl"] = soft.loss(heads["mrc_soft"], view, divided)
     hard = targets.values[:, 1:].argmax(1) + 1
     case.compare("mrc/loss_per_region", nn.functional.cross_entropy(scores, hard, reduction="none"))
     hard_targets = Targets(targets.positions, hard, float(hard.numel()))

@@ -56,7 +56,7 @@ def check_states(case: Case, model: PretrainModel, batch: Batch) -> None:
     case.compare("pooled_output_v", region)
     case.compare("prediction_scores_t", model.heads["mlm"](encoded.text), words)
     case.compare("prediction_scores_v", model.heads["mrc_soft"](encoded.region), regions)
-    case.compare("seq_relationship_score", model.heads["itm"](text * region))
+    case.compare("seq_relationship_score", model.heads["itm"](model.trunk.pool(encoded)))
 
 
 def test_case(case: Case) -> None:
