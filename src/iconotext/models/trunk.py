@@ -17,6 +17,7 @@ from iconotext.nn.encoder import Encoder
 from iconotext.nn.init import initialise
 from iconotext.nn.pattern import Geometry
 from iconotext.nn.region_embed import RegionEmbedder
+from iconotext.nn.schedule import apart
 from iconotext.nn.streams import Dims, Streams
 from iconotext.nn.terms import LinkedRegion
 from iconotext.nn.text_embed import TextEmbedder
@@ -69,6 +70,11 @@ class Trunk(nn.Module):
     def embeds_apart(self) -> bool:
         """Whether each stream's embedding is its own: not where words carry their image (VL-BERT, B2T2)."""
         return not self.system.text.carries
+
+    @property
+    def apart(self) -> int:
+        """How many sublayers a stream may run before it has to know the other."""
+        return apart(self.system.schedule) if self.embeds_apart else 0
 
     def embed(self, batch: Batch) -> Streams:
         """What the encoder is given."""

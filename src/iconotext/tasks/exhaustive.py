@@ -23,7 +23,7 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable
 from iconotext.models.trunk import Trunk, device_of
 from iconotext.nn.pattern import Geometry
-from iconotext.nn.schedule import Stream, apart
+from iconotext.nn.schedule import Stream
 from iconotext.nn.streams import Streams
 from iconotext.train.config import Precision
 from iconotext.train.precision import autocast
@@ -120,7 +120,7 @@ class Exhaustive:
         batch = _batch(text.part, region.part)
         own = self.trunk.embeds_apart
         begin = Streams.of(text.states, region.states) if own else self.trunk.embed(batch)
-        end = self.trunk.encoder(begin, Geometry(batch), begin=apart(self.trunk.system.schedule))
+        end = self.trunk.encoder(begin, Geometry(batch), begin=self.trunk.apart)
         encoded = Encoded(end["text"], end["region"], text.part.offsets, region.part.offsets)
         pooled = self.trunk.pool(encoded).float()
         with torch.autocast(device.type, enabled=False):  # in bf16 neighbours in the ranking would have equal scores
@@ -130,7 +130,7 @@ class Exhaustive:
     def _half(self, stream: Stream, text: Text, region: Region) -> Half:
         batch = _batch(text, region).to(device_of(self.trunk))
         streams = self.trunk.embed(batch)
-        streams = self.trunk.encoder(streams, Geometry(batch), end=apart(self.trunk.system.schedule))
+        streams = self.trunk.encoder(streams, Geometry(batch), end=self.trunk.apart)
         return Half(batch.text if stream == "text" else batch.region, streams[stream])
 
     def _no_regions(self, rows: int) -> Region:

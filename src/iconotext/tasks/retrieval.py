@@ -111,7 +111,14 @@ class Groups:
 
 
 def matching(model: PretrainModel) -> nn.Linear | None:
-    """The score that a pre-trained model has already: the matched logit minus the other; None without image-text matching."""
+    """The score that a pre-trained model has already, None without any.
+
+    From image-text matching the matched logit minus the other; from the contrast of rewritten texts its own (UNIMO).
+    """
+    if "cmcl" in model.heads:
+        score = model.heads["cmcl"]
+        assert isinstance(score, nn.Linear)
+        return score
     objective = model.objectives.get("itm")
     if not isinstance(objective, ITM):
         return None

@@ -9,9 +9,14 @@ from samples import PAGES, shake, tiny
 
 from iconotext.core.batch import Batch
 from iconotext.core.errors import DataError
+from iconotext.heads.pool import Concat, Product
 from iconotext.models.pretrain import PretrainModel
-from iconotext.nn.schedule import apart, twin_layer
+from iconotext.nn.schedule import apart, co_layer, text_layer, twin_layer
+from iconotext.systems.b2t2 import B2T2
+from iconotext.systems.co_concat import CO_CONCAT
+from iconotext.systems.unimo import UNIMO
 from iconotext.systems.vilbert import VILBERT
+from iconotext.systems.vilt import VILT
 from iconotext.systems.vl_bert import VL_BERT
 from iconotext.systems.vlp import VLP
 from iconotext.tasks.exhaustive import Exhaustive
@@ -23,6 +28,10 @@ SYSTEMS = {
     "vilbert, pre": dataclasses.replace(PAGES["vilbert"], norm="pre"),
     "vl_bert": tiny(VL_BERT),
     "vlp": tiny(VLP),
+    "b2t2": tiny(B2T2, schedule=2 * text_layer()),
+    "vilt": tiny(VILT),
+    "unimo": tiny(UNIMO, UNIMO.mix, pool=Product(12)),
+    "co-attention": tiny(CO_CONCAT, schedule=twin_layer() + co_layer(), pool=Concat(12)),
     "dual encoder": tiny(VILBERT, schedule=2 * twin_layer(), norm="pre"),
 }
 TEXTS = ["a red dog", "there is a green cat and a blue tree", "a cup", "", "a red dog and a green cup"]
