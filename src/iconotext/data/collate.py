@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,15 +12,22 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iconotext.core.batch import END, TASK, Batch, Region, Text
+from iconotext.core.batch import END, TASK, Batch, Region, Text, row_of
 from iconotext.core.vocab import Vocab
 from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable
 
+Sees = Literal["both", "text", "picture"]
+"""What a model is shown of a pair; the regions or the words are left out of the others."""
+
 
 @dataclass(frozen=True)
 class Seating:
-    """How a system wants its pairs: what ``Layout`` says, with the location encoding as a function of boxes and sizes."""
+    """How a system wants its pairs: what ``Layout`` says, with the location encoding as a function of boxes and sizes.
+
+    ``second_segment`` is the segment of the second of two ``sentences``. A model that ``sees`` only the text has rows without
+    regions, one that sees only the picture has texts without words.
+    """
 
     vocab: Vocab
     locate: Callable[
@@ -33,7 +41,19 @@ class Seating:
     image_first: bool = False
     link_whole: bool = False
     sentences: int = 1
+    second_segment: int = 1
     task: int | None = None
+    sees: Sees = "both"
+
+    @property
+    def most_words(self) -> int:
+        """Words of a row that are read."""
+        return 0 if self.sees == "picture" else self.max_words
+
+    @property
+    def most_regions(self) -> int:
+        """Regions of a row that are read."""
+        return 0 if self.sees == "text" else self.max_regions
 
     def batch(
         self,
@@ -45,9 +65,10 @@ class Seating:
         answers: NDArray[np.int64] | None = None,
     ) -> Batch:
         """The batch of B texts and the regions of B images, row by row; ``answers`` number those of questions."""
+        text, region = self.text(tokens), self.region(regions)
         return Batch(
-            text=self.text(tokens),
-            region=self.region(regions),
+            text=text,
+            region=region if tokens.link is None else replace(region, linked=named_by(text, region)),
             matched=torch.from_numpy(matched),
             position=torch.from_numpy(positions),
             group=group,
@@ -63,7 +84,7 @@ class Seating:
         within the tokens is in segment 1. With ``link_whole`` [CLS] names the first region. The token of a ``task`` comes after
         [CLS]; the words keep their places.
         """
-        kept = np.minimum(tokens.lengths, self.max_words)
+        kept = np.minimum(tokens.lengths, self.most_words)
         named = self.task is not None
         before, after = 1 + self.image_first + named, 1 + self.end_token
         lengths = kept + before + after
@@ -89,8 +110,14 @@ class Seating:
             ids[within == 1] = TASK - self.task
         if self.image_first:
             special = special & ~last
+        link = np.where((within == 0) & self.link_whole, 0, -1)
+        if tokens.link is not None:
+            named_regions = tokens.link[source]
+            there = (named_regions >= 0) & (named_regions < self.most_regions)
+            link[~special] = np.where(there, named_regions + self.whole_image, -1)
         is_mask = ids == self.vocab.mask
-        segment = np.where(last & self.end_token, self.region_segment, ((within > 1) & self.image_first) | (second > 0))
+        words_segment = np.where(second > 0, self.second_segment, (within > 1) & self.image_first)
+        segment = np.where(last & self.end_token, self.region_segment, words_segment)
         place = within - ((within > 0) & named)
         position = place + (last & self.end_token) + self.max_regions * ((within > 0) & self.image_first)
         return Text(
@@ -99,7 +126,7 @@ class Seating:
             segment=torch.from_numpy(segment.astype(np.int64)),
             word=torch.from_numpy(word),
             special=torch.from_numpy(special | is_mask | between),
-            link=torch.from_numpy(np.where((within == 0) & self.link_whole, 0, -1)),
+            link=torch.from_numpy(link),
             offsets=torch.from_numpy(offsets),
             source=torch.from_numpy((within < 2) & self.image_first),
         )
@@ -138,7 +165,7 @@ class Seating:
 
         An image without regions has no token of the whole image either.
         """
-        kept = np.minimum(np.diff(stored), self.max_regions)
+        kept = np.minimum(np.diff(stored), self.most_regions)
         extra = int(self.whole_image)
         lengths = np.where(kept > 0, kept + extra, 0)
         offsets = np.concatenate([[0], lengths.cumsum()])
@@ -155,3 +182,17 @@ def no_regions(rows: int, like: PackedRegions) -> PackedRegions:
         for name in ("boxes", "scores", "features", "class_probs", "attributes", "attribute_scores")
     }
     return PackedRegions(sizes=np.ones((rows, 2), np.int32), offsets=np.zeros(rows + 1, np.int64), **empty)
+
+
+def named_by(text: Text, region: Region) -> Int[Tensor, "M A"]:
+    """For each region the positions of the words that name it, -1 where there are no more."""
+    named = (text.link >= 0).nonzero()[:, 0]
+    target = region.offsets[row_of(text.offsets)[named]] + text.link[named]
+    within = target < region.offsets[row_of(text.offsets)[named] + 1]
+    named, target = named[within], target[within]
+    order = torch.argsort(target, stable=True)
+    named, target = named[order], target[order]
+    nth = torch.arange(target.numel()) - torch.searchsorted(target, target)
+    found = torch.full((region.segment.numel(), int(nth.max()) + 1 if nth.numel() else 0), -1)
+    found[target, nth] = text.position[named]
+    return found

@@ -26,12 +26,14 @@ Segmenter = Callable[[str], Iterable[str]]
 class TokenTable:
     """Many texts as tokens, one after the other: row i is ``offsets[i]:offsets[i + 1]``; no special tokens.
 
-    ``word`` numbers the words within each text, so that the pieces of one word share a number.
+    ``word`` numbers the words within each text, so that the pieces of one word share a number. ``link`` is the number of the
+    region that each token names, -1 for none; ``None`` where the data says nothing of it.
     """
 
     ids: NDArray[np.int32]
     word: NDArray[np.int32]
     offsets: NDArray[np.int64]
+    link: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -46,7 +48,13 @@ class TokenTable:
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], lengths.cumsum()])
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
-        return TokenTable(self.ids[index], self.word[index], offsets)
+        return TokenTable(
+            self.ids[index], self.word[index], offsets, None if self.link is None else self.link[index]
+        )
+
+    def links(self) -> NDArray[np.int64]:
+        """The region that each token names, -1 for none."""
+        return np.full(len(self.ids), -1) if self.link is None else self.link
 
     def beside(self, other: TokenTable, separator: int, most: int) -> TokenTable:
         """Row by row this text, ``separator`` and the other's: at most ``most`` tokens, the longer text cut at its end."""
@@ -61,7 +69,10 @@ class TokenTable:
         source = np.select([within < mine, within > mine], [self.offsets[:-1][row] + within, theirs], between)
         word = np.concatenate([self.word, other.word, [0]])[source] + (within >= mine) * mine + (within > mine)
         ids = np.concatenate([self.ids, other.ids, [separator]])[source]
-        return TokenTable(ids.astype(np.int32), word.astype(np.int32), offsets)
+        link = None
+        if self.link is not None or other.link is not None:
+            link = np.concatenate([self.links(), other.links(), [-1]])[source]
+        return TokenTable(ids.astype(np.int32), word.astype(np.int32), offsets, link)
 
     @staticmethod
     def joined(tables: Sequence[TokenTable]) -> TokenTable:
@@ -72,6 +83,7 @@ class TokenTable:
             np.concatenate([table.ids for table in tables]),
             np.concatenate([table.word for table in tables]),
             np.concatenate([*offsets, starts[-1:]]),
+            np.concatenate([t.links() for t in tables]) if any(t.link is not None for t in tables) else None,
         )
 
 

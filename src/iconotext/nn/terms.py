@@ -142,7 +142,15 @@ class TaskToken:
     """
 
     size: int = 20
-    tasks: tuple[tuple[str, int], ...] = (("vqa", 1), ("retrieval", 8))
+    tasks: tuple[tuple[str, int], ...] = (
+        ("vqa", 1),
+        ("choices", 5),
+        ("retrieval", 8),
+        ("expressions", 9),
+        ("statements", 12),
+        ("entailment", 13),
+        ("gqa", 15),
+    )
 
 
 @dataclass(frozen=True)

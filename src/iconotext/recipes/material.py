@@ -14,7 +14,7 @@ from iconotext.core.batch import Batch
 from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw
 from iconotext.core.vocab import Vocab
-from iconotext.data.collate import Seating
+from iconotext.data.collate import Seating, Sees
 from iconotext.data.loader import Loader
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
@@ -29,8 +29,8 @@ from iconotext.train.dist import world
 T = TypeVar("T")
 
 
-def seating(system: System, vocab: Vocab, task: str = "") -> Seating:
-    """How ``system`` wants its pairs, for a ``task`` where it tells tasks apart."""
+def seating(system: System, vocab: Vocab, task: str = "", sees: Sees = "both") -> Seating:
+    """How ``system`` wants its pairs, for a ``task`` where it tells tasks apart, and for one that ``sees`` only a part."""
     tokens = (term for term in system.text.terms if isinstance(term, TaskToken))
     return Seating(
         vocab=vocab,
@@ -44,6 +44,7 @@ def seating(system: System, vocab: Vocab, task: str = "") -> Seating:
         link_whole=system.layout.link_whole,
         sentences=system.layout.sentences,
         task=next((number for term in tokens for name, number in term.tasks if name == task), None),
+        sees=sees,
     )
 
 
