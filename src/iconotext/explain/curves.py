@@ -21,6 +21,8 @@ OBJECTIVES = {
     "iqa": "answers to questions",
     "itm": "do text and picture match",
     "wra": "words to regions",
+    "contrastive": "which text is of which picture",
+    "cmcl": "which texts are of the picture",
     "vqa": "answers",
     "retrieval": "ranking",
 }
