@@ -111,11 +111,13 @@ REGIONS: dict[str, list[Rule]] = {
     ],
 }
 """Where the region embedding of each ``image_embeddings`` goes."""
-FEATURES = (
-    *("bert.v_embeddings.image_embeddings", "bert.embeddings.image_embeddings", "bert.embeddings.projection"),
-    "bert.embeddings.object_mask_visual_embedding",
-)
-"""What is as wide as a feature, one of them in each network."""
+FEATURES = {
+    "bert.v_embeddings.image_embeddings": 1,
+    "bert.embeddings.image_embeddings": 1,
+    "bert.embeddings.projection": 1,
+    "bert.embeddings.obj_downsample.1": 2,
+}
+"""What reads features, one of them in each network, and how many times a feature's width: VL-BERT's locations are as wide."""
 
 
 def sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
@@ -126,10 +128,11 @@ def sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
         there = any(key.startswith(f"{decoder}.") for key in state)
         return state[f"{decoder}.weight"].shape[0] if there else 0
 
-    feature = next((name for name in FEATURES if any(key.startswith(f"{name}.") for key in state)), FEATURES[-1])
+    first = next(iter(FEATURES))
+    feature = next((name for name in FEATURES if any(key.startswith(f"{name}.") for key in state)), first)
     return {
         "vocabulary": state["bert.embeddings.word_embeddings.weight"].shape[0],
-        "feature_dim": state[f"{feature}.weight"].shape[1],
+        "feature_dim": state[f"{feature}.weight"].shape[1] // FEATURES[feature],
         "classes": rows("0") or rows("6") or rows("3") + 1,
         "attributes": rows("4"),
     }

@@ -12,6 +12,7 @@ from iconotext.convert.twelve_in_one import RELEASE, TASKS, rules, system
 from iconotext.core.errors import DataError
 from iconotext.heads.pool import Product, Sum
 from iconotext.models.pretrain import PretrainModel
+from iconotext.models.trunk import count_parameters
 from iconotext.nn.schedule import REGION, Attend, FeedForward, co_layer, text_layer
 from iconotext.nn.terms import TaskToken
 from iconotext.objectives.mix import objectives
@@ -47,6 +48,13 @@ def written(config: dict[str, Any], **sizes: Any) -> dict[str, torch.Tensor]:
 
 def test_the_published_config_is_the_page() -> None:
     assert system(RELEASE.published) == TWELVE_IN_ONE
+
+
+def test_parameters_are_vilberts_and_the_tasks_tokens() -> None:
+    """jiasenlu/vilbert_beta counts 250,044,029, of which 11,020,800 are weights that its forward pass never uses."""
+    with torch.device("meta"):
+        model = PretrainModel(TWELVE_IN_ONE, 30522, 2048, 1601)
+    assert count_parameters(model) == 250_044_029 - 11_020_800 + 20 * 768
 
 
 @pytest.mark.parametrize(("target", "name"), [(0, "mrc_soft"), (1, "mrfr"), (2, "nce")])
