@@ -143,7 +143,14 @@ def _leak(batch: Batch, first: int, last: int) -> str:
 def _scores(objective: Objective, corrupted: Corrupted) -> str:
     """What a loss scores in this batch."""
     targets = corrupted.targets[objective.name]
-    units = {"mlm": "words", "itm": "pairs", "wra": "pairs", "iqa": "questions", "contrastive": "pairs", "cmcl": "groups"}
+    units = {
+        "mlm": "words",
+        "itm": "pairs",
+        "wra": "pairs",
+        "iqa": "questions",
+        "contrastive": "pairs",
+        "cmcl": "groups",
+    }
     unit = units.get(objective.name, "regions")
     return (
         f"\n[bold]{objective.name}[/bold] scores {targets.positions.numel()} {unit} of {corrupted.rows} pairs; "
