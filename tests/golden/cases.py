@@ -119,7 +119,7 @@ def packed_region(
     valid = valid.bool()
     count = int(valid.sum())
     first = torch.zeros_like(valid)
-    first[:, 0] = whole
+    first[:, :1] = whole
     return Region(
         features=features[valid],
         boxes=torch.zeros(count, 4),

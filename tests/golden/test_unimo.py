@@ -31,16 +31,19 @@ class Inputs:
 
     @classmethod
     def of(cls, case: Case) -> Inputs:
-        x = case.inputs
-        words, parts = x["text_valid"].bool(), [(x["text_ids"], x["text_pos_ids"], x["text_valid"].bool())]
-        if "obj_ids" in x:
-            regions = x["visual_valid"].shape[1]
-            valid = x["sequence_valid"][:, regions : regions + x["obj_ids"].shape[1]].bool()
-            parts.append((x["obj_ids"], x["obj_pos_ids"], valid))
-        ids, position, valid = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+        x, rows = case.inputs, len(case.inputs["sequence_valid"])
+        none = torch.zeros(rows, 0, dtype=torch.long)
+        regions, words = x.get("visual_valid", none), x.get("text_valid", none)
+        tags = x.get("obj_ids", none)
+        tagged = x["sequence_valid"][:, regions.shape[1] : regions.shape[1] + tags.shape[1]]
+        ids = torch.cat([x.get("text_ids", none), tags], 1)
+        position = torch.cat([x.get("text_pos_ids", none), x.get("obj_pos_ids", none)], 1)
+        valid = torch.cat([words, tagged], 1).bool()
         tag = torch.arange(ids.shape[1]).expand_as(ids) >= words.shape[1]
         text = dataclasses.replace(packed_text(ids, valid), position=position[valid] - 2, source=tag[valid])
-        region = packed_region(x["image_embedding"], x["image_loc"], x["visual_valid"], 0, whole=True)
+        empty = {"image_embedding": case.info["config"]["image_embedding_size"], "image_loc": 5}
+        features, location = (x.get(name, torch.zeros(rows, 0, width)) for name, width in empty.items())
+        region = packed_region(features, location, regions, 0, whole=True)
         batch = dataclasses.replace(pair_up(text, region), pattern="seq2seq" if looks_back(case) else "full")
         return cls(case, batch, tag[valid])
 
@@ -56,15 +59,15 @@ class Inputs:
 
 
 def looks_back(case: Case) -> bool:
-    """Whether words see only what comes before them, by the mask of the first row; ``check_mask`` checks them all."""
-    valid = case.inputs["sequence_valid"][0].bool()
-    return not bool(case.inputs["input_mask"][0][valid][:, valid].all())
+    """Whether words see only what comes before them; ``check_mask`` checks that it is so."""
+    x = case.inputs
+    return not all(m[v][:, v].all() for m, v in zip(x["input_mask"], x["sequence_valid"].bool(), strict=True))
 
 
 def check_mask(case: Case) -> None:
     """The recorded mask is one of the two patterns that we know, on valid slots."""
     x = case.inputs
-    words = x["text_valid"].shape[1]
+    words = x["text_valid"].shape[1] if "text_valid" in x else 0
     for mask, valid in zip(x["input_mask"].bool(), x["sequence_valid"].bool(), strict=True):
         length = valid.numel()
         order = torch.full((length,), -1)
@@ -78,13 +81,18 @@ def check_mask(case: Case) -> None:
 def check_states(case: Case, model: PretrainModel) -> set[str]:
     x, inputs = case.inputs, Inputs.of(case)
     encoded = model.trunk(inputs.batch)
-    case.compare("sequence_output", inputs.sequence(encoded.text, encoded.region), x["sequence_valid"])
-    case.compare("visual_output", encoded.region, x["visual_valid"])
-    case.compare("text_output", encoded.text[~inputs.tags], x["text_valid"])
     text, region = model.trunk.pooler.sides(encoded)
-    case.compare("pooled_text", text)
-    case.compare("pooled_visual", region)
-    return {"sequence_output", "visual_output", "text_output", "pooled_text", "pooled_visual"}
+    ours = {
+        "sequence_output": (inputs.sequence(encoded.text, encoded.region), x["sequence_valid"]),
+        "visual_output": (encoded.region, x.get("visual_valid")),
+        "text_output": (encoded.text[~inputs.tags], x.get("text_valid")),
+        "pooled_text": (text, None),
+        "pooled_visual": (region, None),
+    }
+    recorded = ours.keys() & case.outputs.keys()
+    for name in recorded:
+        case.compare(name, *ours[name])
+    return recorded
 
 
 def check_losses(case: Case, model: PretrainModel) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from iconotext.convert.rules import Release, Rule
+from iconotext.core.errors import ConfigError
 from iconotext.heads.pool import Product
 from iconotext.models.system import System
 from iconotext.nn.schedule import Attend, joint_layer
@@ -17,7 +18,13 @@ from iconotext.systems.unimo import UNIMO
 
 
 def system(config: Mapping[str, Any]) -> System:
-    """The page in the size that UNIMO's JSON config states; the feed-forward is four times as wide whatever it says."""
+    """The page in the size that UNIMO's JSON config states; the feed-forward is four times as wide whatever it says.
+
+    Raises:
+        ConfigError: for an activation other than the exact GELU.
+    """
+    if config.get("hidden_act", "gelu") != "gelu":
+        raise ConfigError(f"The config's hidden_act is {config['hidden_act']!r}; only 'gelu' is known here.")
     width, heads = config["hidden_size"], config["num_attention_heads"]
     return dataclasses.replace(
         UNIMO,
