@@ -6,11 +6,12 @@ Five captions of one picture, or ten questions on it, are not ten independent tr
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from iconotext.core.seed import generator
 
@@ -43,17 +44,21 @@ def wilson(hits: int | float, n: int) -> tuple[float, float]:
     return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
-def bootstrap(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int, name: str) -> tuple[float, float]:
-    """The percentile interval of ``sums / counts`` when units are drawn with replacement (Efron, 1979).
+def percentiles(
+    statistic: Callable[[NDArray[np.int64]], ArrayLike], units: int, seed: int, name: str
+) -> NDArray[np.float64]:
+    """The 2.5 and 97.5 % points [2, ...] of a statistic of units drawn with replacement (Efron, 1979).
 
-    ``sums`` and ``counts`` [U] are of each unit; the draws depend on ``seed`` and ``name`` only.
+    ``statistic`` takes the numbers of the drawn units; the draws depend on ``seed`` and ``name`` only.
     """
-    random, units = generator(seed, "bootstrap", name), len(sums)
-    means = np.empty(DRAWS)
-    for i in range(DRAWS):
-        chosen = random.integers(units, size=units)
-        means[i] = sums[chosen].sum() / counts[chosen].sum()
-    low, high = np.percentile(means, [2.5, 97.5])
+    random = generator(seed, "bootstrap", name)
+    found = np.array([statistic(random.integers(units, size=units)) for _ in range(DRAWS)], np.float64)
+    return np.percentile(found, [2.5, 97.5], axis=0)
+
+
+def bootstrap(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int, name: str) -> tuple[float, float]:
+    """The percentile interval of ``sums / counts``, which [U] are of each unit."""
+    low, high = percentiles(lambda chosen: sums[chosen].sum() / counts[chosen].sum(), len(sums), seed, name)
     return float(low), float(high)
 
 

@@ -25,6 +25,7 @@ SCORES = (0.0, 0.3, 0.6, 0.9, 1.0)
 _MARKS = ';/[]"{}()=+\\_-><@`,?!'
 _DIGIT_COMMA = re.compile(r"[0-9],[0-9]")
 _STOP = re.compile(r"\.(?![0-9])")
+_STOP_ANY = re.compile(r"\.(?!\d)")
 _STOPS = 32
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -49,12 +50,16 @@ _CONTRACTIONS = {
 @lru_cache(maxsize=1 << 16)
 def without_marks(text: str) -> str:
     """``text`` without punctuation: each mark deleted or made a space, full stops deleted."""
+    return _without_marks(text, _STOP)
+
+
+def _without_marks(text: str, stop: re.Pattern[str]) -> str:
     joined = _DIGIT_COMMA.search(text) is not None
     out = text
     for mark in _MARKS:
         alone = f"{mark} " in text or f" {mark}" in text
         out = out.replace(mark, "" if alone or joined else " ")
-    return _STOP.sub("", out, count=_STOPS)
+    return stop.sub("", out, count=_STOPS)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -72,6 +77,16 @@ def normalise(text: str) -> str:
 def vocabulary_form(text: str) -> str:
     """An answer as the vocabulary holds it: normalised, and without any comma that is left."""
     return normalise(text).replace(",", "")
+
+
+def evalai_form(text: str) -> str:
+    """An answer as MMF's processor compares it (Pythia, TextVQA): commas and question marks go first, "'s" stands alone.
+
+    A comma never joins digits here, as it is gone before; and where the official code looks for ASCII digits only, this one
+    leaves a full stop before a digit of any script.
+    """
+    plain = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
+    return in_plain_words(_without_marks(_spaced(plain), _STOP_ANY))
 
 
 def accuracy(prediction: str, answers: Sequence[str], records: Sequence[object] | None = None) -> float:
