@@ -36,7 +36,7 @@ from iconotext.data.records import DataSet
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
 from iconotext.data.tables import write_json
 from iconotext.regions.detections import Detections, Detector
-from iconotext.regions.resize import Fitted, fit
+from iconotext.regions.resize import Fitted
 from iconotext.regions.select import Selection
 from iconotext.regions.table import DetectorOptions, open_detector
 
@@ -153,7 +153,7 @@ def _regions(
             if given is not None and image_id not in given:
                 raise DataError("the data set has no objects for this picture")
             boxes = None if given is None else given[image_id]
-            fitted[image_id] = fit(np.asarray(data.image(image_id)), boxes)
+            fitted[image_id] = detector.fit(np.asarray(data.image(image_id)), boxes)
         except DataError as error:
             refused[image_id] = str(error)
     found = detector.detect(list(fitted.values()))

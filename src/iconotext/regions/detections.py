@@ -13,7 +13,7 @@ from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions.resize import Fitted
 
 Picture = UInt8[np.ndarray, "_ _ 3"] | Fitted
-"""RGB pixels, or the same already brought to the network's size by ``fit`` (which is also how boxes are given)."""
+"""RGB pixels, or the same brought to the network's size by the detector's ``fit`` (which is also how boxes are given)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ class Detector(Protocol):
     class_names: tuple[str, ...]
     attribute_names: tuple[str, ...]
     needs_boxes: bool
+
+    def fit(self, picture: UInt8[np.ndarray, "_ _ 3"], boxes: Float32[np.ndarray, "_ 4"] | None = None) -> Fitted:
+        """The picture as ``detect`` wants it, with given boxes; cheap work that workers do ahead of the network.
+
+        Raises:
+            DataError: a given box is empty or not finite.
+        """
+        ...
 
     def detect(self, pictures: Sequence[Picture]) -> list[Detections]:
         """The regions of each picture."""

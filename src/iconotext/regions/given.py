@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from torch.nn.functional import pad
 
 from iconotext.core.errors import DataError
+from iconotext.regions import resize
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader, View
 
@@ -21,6 +22,7 @@ class BoxesDetector:
     """
 
     needs_boxes = True
+    fit = staticmethod(resize.fit)
 
     def __init__(self, reader: Reader) -> None:
         weights = reader.weights

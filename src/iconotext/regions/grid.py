@@ -13,6 +13,7 @@ from torch.nn.functional import layer_norm, pad
 from torchvision.ops import roi_align
 
 from iconotext.core.errors import ConfigError
+from iconotext.regions import resize
 from iconotext.regions.backbone import Maps
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.reader import Reader, View
@@ -32,6 +33,7 @@ class GridDetector:
     """
 
     needs_boxes = False
+    fit = staticmethod(resize.fit)
     class_names: tuple[str, ...] = ()
     attribute_names: tuple[str, ...] = ()
 

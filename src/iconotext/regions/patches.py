@@ -9,9 +9,10 @@ from jaxtyping import Float32
 from PIL import Image
 
 from iconotext.core.fingerprint import Fingerprint
+from iconotext.regions import resize
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.grid import cells
-from iconotext.regions.resize import RULE, Fitted, fit
+from iconotext.regions.resize import RULE, Fitted
 
 SIDE = 32
 """Pixels of a patch's side, as published."""
@@ -25,6 +26,7 @@ class PatchDetector:
     """
 
     needs_boxes = False
+    fit = staticmethod(resize.fit)
     class_names: tuple[str, ...] = ()
     attribute_names: tuple[str, ...] = ()
 
@@ -45,7 +47,7 @@ class PatchDetector:
 
     def detect(self, pictures: Sequence[Picture]) -> list[Detections]:
         """The patches of each picture."""
-        return [self._patches(p if isinstance(p, Fitted) else fit(p)) for p in pictures]
+        return [self._patches(p if isinstance(p, Fitted) else self.fit(p)) for p in pictures]
 
     def _patches(self, picture: Fitted) -> Detections:
         wide, high = picture.extent

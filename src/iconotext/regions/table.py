@@ -34,12 +34,25 @@ class DetectorOptions:
     rows: int = 4
     device: str = "auto"
 
+    @property
+    def torch_device(self) -> torch.device:
+        """The device itself."""
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(auto if self.device == "auto" else self.device)
 
-DETECTORS: dict[str, Callable[[Reader, DetectorOptions], Detector]] = {
-    "world": lambda reader, options: WorldDetector(reader, options.selection),
-    "grid": lambda reader, options: GridDetector(reader, options.columns, options.rows),
-    "patches": lambda reader, options: PatchDetector(options.columns, options.rows),
-    "boxes": lambda reader, options: BoxesDetector(reader),
+
+def _reader(options: DetectorOptions) -> Reader:
+    """The small network of the world, on its device."""
+    found = weights.load(options.weights)
+    found.network.to(options.torch_device)
+    return Reader(found, options.torch_device)
+
+
+DETECTORS: dict[str, Callable[[DetectorOptions], Detector]] = {
+    "world": lambda options: WorldDetector(_reader(options), options.selection),
+    "grid": lambda options: GridDetector(_reader(options), options.columns, options.rows),
+    "patches": lambda options: PatchDetector(options.columns, options.rows),
+    "boxes": lambda options: BoxesDetector(_reader(options)),
 }
 
 
@@ -50,15 +63,9 @@ def open_detector(name: str, options: DetectorOptions | None = None) -> Detector
         ConfigError: there is none.
         MissingPiece: its weights are not there.
     """
-    options = options or DetectorOptions()
     if name not in DETECTORS:
         raise ConfigError(f"no detector is called {name!r}; there are {', '.join(DETECTORS)}")
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    found = weights.load(options.weights)
-    found.network.to(device)
-    return DETECTORS[name](Reader(found, torch.device(device)), options)
+    return DETECTORS[name](options or DetectorOptions())
 
 
 def open_like(fingerprint: Fingerprint, options: DetectorOptions | None = None) -> Detector:

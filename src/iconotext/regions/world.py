@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from iconotext.regions import resize
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.network import refine
 from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader, View
 from iconotext.regions.select import Selection, confidences, select
-
 
 PICTURE = "; then the whole picture"
 """What the fingerprint says of the boxes after those of the selection."""
@@ -26,6 +26,7 @@ class WorldDetector:
     """
 
     needs_boxes = False
+    fit = staticmethod(resize.fit)
 
     def __init__(self, reader: Reader, selection: Selection) -> None:
         weights = reader.weights

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iconotext.core.errors import ConfigError, DataError, FingerprintError
-from iconotext.regions import DETECTORS, Detections, DetectorOptions, Selection, fit, open_detector, open_like
+from iconotext.regions import Detections, DetectorOptions, Selection, fit, open_detector, open_like
 from iconotext.regions.given import BoxesDetector
 from iconotext.regions.grid import GridDetector
 from iconotext.regions.reader import SURROUNDINGS, Reader, surroundings
@@ -57,10 +57,10 @@ def test_own_boxes_given_back_are_the_same_regions(reader: Reader, pictures: lis
 @pytest.mark.parametrize("name", ["world", "grid", "patches", "boxes"])
 @pytest.mark.parametrize("together", [1, 4])
 def test_no_picture_depends_on_its_neighbours(
-    name: str, together: int, reader: Reader, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+    name: str, together: int, weights_file: Path, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iconotext.regions.reader._TOGETHER", {"cpu": together})
-    detector = DETECTORS[name](reader, DetectorOptions())
+    detector = open_detector(name, DetectorOptions(weights=weights_file))
     boxes = np.array([[1, 2, 30, 35], [5, 5, 20, 36]], np.float32)
     fitted = [fit(picture, boxes[: 1 + index % 2]) for index, picture in enumerate(pictures)]
     all_at_once = detector.detect(fitted)
@@ -125,9 +125,11 @@ def test_a_detector_is_found_again_by_its_fingerprint(name: str, options: Detect
         open_like(replace(print_, weights="0" * 64), here)
 
 
-def test_fingerprints_tell_detectors_apart(reader: Reader) -> None:
-    options = [DetectorOptions(), DetectorOptions(selection=Selection(maximum=20), columns=3)]
-    prints = {DETECTORS[name](reader, option).fingerprint for name in DETECTORS for option in options}
+def test_fingerprints_tell_detectors_apart(weights_file: Path) -> None:
+    plain = DetectorOptions(weights=weights_file)
+    options = [plain, replace(plain, selection=Selection(maximum=20), columns=3)]
+    names = ("world", "grid", "patches", "boxes")
+    prints = {open_detector(name, option).fingerprint for name in names for option in options}
     assert len(prints) == 7
 
 
