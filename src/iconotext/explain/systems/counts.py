@@ -78,7 +78,7 @@ def flops(trunk: Trunk, lengths: dict[Stream, int]) -> int:
         elif isinstance(sublayer, FeedForwardSublayer):
             for stream in sublayer.streams:
                 owner = "text" if sublayer.one else stream
-                total += lengths[stream] * (sublayer.up[owner].weight.numel() + sublayer.down[owner].weight.numel())
+                total += lengths[stream] * (_linear(sublayer.up[owner]) + _linear(sublayer.down[owner]))
     total += lengths["text"] * _linear(trunk.text) + lengths["region"] * _linear(trunk.region) + _linear(trunk.pooler)
     return 2 * total
 
@@ -87,14 +87,15 @@ def _attention(sublayer: Attention, lengths: dict[Stream, int]) -> int:
     """Multiplications of projections, scores, weighted sums and outputs."""
     total = 0
     for stream in BOTH if sublayer.shared else tuple(sublayer.parts):
-        total += lengths[stream] * sublayer.project["text" if sublayer.shared else stream].weight.numel()
+        total += lengths[stream] * _linear(sublayer.project["text" if sublayer.shared else stream])
     for stream in sublayer.layer.streams:
         keys = sum(lengths[read] for read in sublayer.layer.reads(stream))
         if keys and lengths[stream]:
             total += 2 * lengths[stream] * keys * sublayer.width[stream]
-            total += lengths[stream] * sublayer.output["text" if sublayer.shared else stream].weight.numel()
+            total += lengths[stream] * _linear(sublayer.output["text" if sublayer.shared else stream])
     return total
 
 
 def _linear(module: nn.Module) -> int:
+    """Multiplications of all linear maps in a module, for one token."""
     return sum(part.weight.numel() for part in module.modules() if isinstance(part, nn.Linear))
