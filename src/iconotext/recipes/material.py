@@ -23,6 +23,7 @@ from iconotext.nn.location import encode_location
 from iconotext.nn.terms import TaskToken
 from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites
 from iconotext.objectives.mix import Mix, choose, corrupt, negatives
+from iconotext.recipes.retake import Retake
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import world
 
@@ -77,7 +78,8 @@ def loading(make: Callable[[int], T], config: TrainConfig, workers: int) -> Call
 class PretrainStream:
     """The micro-batches of pre-training: number i is the same in every run with the same settings.
 
-    All micro-batches of one step have the same objectives (as in UNITER's code); which, the mix says.
+    All micro-batches of one step have the same objectives (as in UNITER's code); which, the mix says. ``retake`` makes the
+    features of pictures with hidden regions again.
     """
 
     pairs: PairTable
@@ -87,13 +89,18 @@ class PretrainStream:
     seed: int
     steps: int
     accumulate: int = 1
+    retake: Retake | None = None
 
     def __call__(self, index: int) -> Corrupted:
         """Micro-batch ``index`` of the run."""
         plan = self.sampler.batch(index)
         chosen = choose(self.mix, self.seed, index // self.accumulate, self.steps)
-        clean = self.clean(plan.indices, Draw(self.seed, plan.epoch, plan.positions), chosen)
-        return corrupt(chosen, clean, Draw(self.seed, plan.epoch, clean.position.numpy()), self.seats.vocab)
+        draw = Draw(self.seed, plan.epoch, plan.positions)
+        clean = self.clean(plan.indices, draw, chosen)
+        made = corrupt(chosen, clean, Draw(self.seed, plan.epoch, clean.position.numpy()), self.seats.vocab)
+        if self.retake is None:
+            return made
+        return self.retake(made, [self.pairs.images[i] for i in self.drawn(plan.indices, draw, chosen).image])
 
     def drawn(self, rows: NDArray[np.int64], draw: Draw, chosen: tuple[Objective, ...]) -> Drawn:
         """Which text and which image each row gets, by what the objectives want of mismatched pairs."""

@@ -30,6 +30,7 @@ from iconotext.objectives.mlm import MLM
 from iconotext.recipes.asking import with_questions, without_labels
 from iconotext.recipes.material import PretrainStream, loading, sampler_of, seating
 from iconotext.recipes.named import imported, page_of
+from iconotext.recipes.retake import Retake
 from iconotext.recipes.tensors import show
 from iconotext.train.config import TrainConfig
 from iconotext.train.dist import processes, world
@@ -73,6 +74,11 @@ class PretrainOptions:
     segmenter: str = ""
     """What cuts texts into the words that are masked as a whole, as MODULE:FUNCTION, such as jieba:lcut. Empty leaves it to
     the page, and a word is what the tokenizer says: between spaces, or one Chinese character."""
+    retake: bool = False
+    """Take the pixels of hidden regions out of their pictures and make the features again: what overlaps a hidden region
+    cannot give it away (VL-BERT's end-to-end masking). Needs the pictures and the detector; slow."""
+    weights: Path | None = None
+    """Weights of the detector that made the store, for --retake; None takes those in the package."""
     vocabulary: int = 8000
     """Size of a vocabulary that is trained here."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -118,6 +124,8 @@ def run(options: PretrainOptions) -> TrainResult:
             begin(model, language, str(options.text_init))
         config = config_of(options, page)
         stream = stream_of(options, config, page, pairs, words)
+        if options.retake:
+            stream = dataclasses.replace(stream, retake=Retake.of(data, store, options.weights))
         batches = loading(stream, config, options.workers)
         result = train(config, options.out, model, batches, losses_of, weights(page))
         if here.main:
