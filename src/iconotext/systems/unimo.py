@@ -6,6 +6,7 @@ from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, TextEmbedding, Word
+from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.base import Rewrites
 from iconotext.objectives.contrastive import CrossModalContrastive
 from iconotext.objectives.masking import RegionMasks
@@ -28,6 +29,7 @@ UNIMO = System(
         (
             (1, CrossModalContrastive(Rewrites(positives=1, negatives=2))),
             (1, MLM(rate=0.15, whole_word=True)),
+            (1, TextAlone(MLM(rate=0.15, whole_word=True))),
             (1, Together((MRFR(masks=MASKS, tied=False), MRC("soft", masks=MASKS)))),
         )
     ),
@@ -69,6 +71,6 @@ UNIMO = System(
         "The pre-training code was not published: objectives follow the paper, shares and recipe are ours.",
         "Rewritten texts are other captions of the image and, where the data has them, captions with one word made false; "
         "images and texts retrieved for a pair are left out.",
-        "Pairs only: no images or texts alone. Whole words are hidden, not spans.",
+        "Texts alone are those of the pairs, and there are no images alone. Whole words are hidden, not spans.",
     ),
 )
