@@ -1,4 +1,4 @@
-"""What the tiny sizes share: the changes to a page that let a small model learn from scratch in minutes on a laptop.
+"""What sizes share. Most of it is of the tiny ones: what lets a small model learn from scratch in minutes on a laptop.
 
 A model of a million parameters trained by BERT's own recipe stays on a plateau. Norms before the sublayers, weights that
 begin at one over the square root of the width, no dropout, and grounding first (words and regions hidden, matching only
@@ -39,6 +39,16 @@ SMALL: dict[str, Any] = {
     ),
 }
 """Changes to any page."""
+
+LARGE: dict[str, Any] = {
+    "width": 1024,
+    "heads": 16,
+    "hidden": 4096,
+    "region_width": 1024,
+    "region_heads": 16,
+    "region_hidden": 4096,
+}
+"""The widths of BERT-large, with 24 layers, in both streams."""
 
 TINY_MLM = MLM(rate=0.3, whole_word=True, only_matched=True)
 TINY_MASKS = RegionMasks(rate=0.15, leak=0.3, measure="iou")

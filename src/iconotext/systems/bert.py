@@ -2,7 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_MLM
+from iconotext.models.sizes import LARGE, SMALL, TINY_MLM
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import text_layer
 from iconotext.nn.terms import Position, RegionEmbedding, Segment, TextEmbedding, Word
@@ -38,15 +38,7 @@ BERT = System(
                 "30 % of the words are hidden, whole words at a time; none in rows of two pictures' texts.",
             ),
         },
-        "large": {
-            "schedule": 24 * text_layer(),
-            "width": 1024,
-            "heads": 16,
-            "hidden": 4096,
-            "region_width": 1024,
-            "region_heads": 16,
-            "region_hidden": 4096,
-        },
+        "large": {"schedule": 24 * text_layer(), **LARGE},
     },
     departures=(
         "The two sentences are two texts of one picture, or of two pictures, not neighbours in a document; a pair that is too "

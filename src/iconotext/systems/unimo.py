@@ -2,7 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Product
-from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
+from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC, WIDTH
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, TextEmbedding, Word
@@ -59,12 +59,7 @@ UNIMO = System(
             "schedule": 24 * joint_layer(),
             "pool": Product(1024),
             "layout": Layout(whole_image="mean", max_words=60, max_regions=100),
-            "width": 1024,
-            "heads": 16,
-            "hidden": 4096,
-            "region_width": 1024,
-            "region_heads": 16,
-            "region_hidden": 4096,
+            **LARGE,
         },
     },
     departures=(

@@ -2,7 +2,8 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC
+from iconotext.heads.tasks import Downstream
+from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import (
@@ -36,6 +37,7 @@ VL_BERT = System(
     pool=FirstToken("tanh"),
     mix=OneAtATime(((1, Together((WORDS, REGIONS))), (1, TextAlone(WORDS)))),
     answer=AnswerHeadKind("transform", hidden=1.0),
+    downstream=Downstream("sigmoid", region_hidden=1.0),
     layout=Layout(whole_image="mean", region_segment=2, max_words=60, max_regions=100, end_token=True),
     recipe=Recipe(steps=250_000, batch=256, learning_rate=2.56e-5, warmup=16_000, weight_decay=1e-4, clip=10.0),
     width=768,
@@ -55,15 +57,7 @@ VL_BERT = System(
             "mix": OneAtATime(((3, Together((TINY_MLM, TINY_REGIONS))), (1, TextAlone(TINY_MLM)))),
             "departures": (*SMALL["departures"][:2], "Appearances count from the first step: their norms begin at 1."),
         },
-        "large": {
-            "schedule": 24 * joint_layer(),
-            "width": 1024,
-            "heads": 16,
-            "hidden": 4096,
-            "region_width": 1024,
-            "region_heads": 16,
-            "region_hidden": 4096,
-        },
+        "large": {"schedule": 24 * joint_layer(), **LARGE},
     },
     departures=(
         "Batches of pairs and batches of texts alone take turns, where the original has half of each in every batch; the texts "
@@ -71,6 +65,8 @@ VL_BERT = System(
         "Pairs are cut to 60 words and 100 regions each, not to 64 tokens together; the whole image's box ends at its width "
         "and height, not one pixel before.",
         "Answers are read off the pooled [CLS], not off a [MASK] after the question.",
-        "Only features that are at hand are read (the original's `prec` models): regions that overlap a hidden one leak.",
+        "Features are those at hand, as in the original's `prec` models, where regions that overlap a hidden one leak; "
+        "`iconotext pretrain --retake` takes the hidden pixels out before, as its `e2e` models do.",
+        "Weight decay spares norms and biases; the map of appearances begins as the other maps do.",
     ),
 )
