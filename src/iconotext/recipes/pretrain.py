@@ -24,6 +24,7 @@ from iconotext.data.words import Segmenter, Words
 from iconotext.models.checkpoint import Features, save
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
+from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.base import Corrupted, Objective
 from iconotext.objectives.mix import objectives, replaced
 from iconotext.objectives.mlm import MLM
@@ -183,9 +184,9 @@ def whole_words(page: System) -> System:
     """The page with whole words masked by every objective that can."""
 
     def change(objective: Objective) -> Objective:
-        if isinstance(objective, MLM):
-            return dataclasses.replace(objective, whole_word=True)
-        return objective
+        if isinstance(objective, TextAlone):
+            return TextAlone(dataclasses.replace(objective.words, whole_word=True))
+        return dataclasses.replace(objective, whole_word=True) if isinstance(objective, MLM) else objective
 
     said = "Whole words are masked, as a segmenter cuts them."
     return dataclasses.replace(page, mix=replaced(page.mix, change), departures=(*page.departures, said))

@@ -14,7 +14,9 @@ from iconotext.core.errors import ConfigError, DataError
 from iconotext.data.store import RegionStore, StoreWriter
 from iconotext.data.words import Words
 from iconotext.models.checkpoint import load
+from iconotext.objectives.alone import TextAlone
 from iconotext.objectives.mix import objectives
+from iconotext.objectives.mlm import MLM
 from iconotext.recipes.asking import without_labels
 from iconotext.recipes.named import page_of
 from iconotext.recipes.pretrain import PretrainOptions, run, whole_words
@@ -102,6 +104,8 @@ def test_a_segmenter_masks_its_words_as_a_whole(folder: Path, tmp_path: Path) ->
     assert all(o.whole_word for o in objectives(system.mix) if o.name == "mlm")
     assert system.departures[-1] == "Whole words are masked, as a segmenter cuts them."
     assert all(o.whole_word for o in objectives(whole_words(page_of("uniter", "base")).mix) if o.name == "mlm")
+    alone = TextAlone(MLM(rate=0.2))
+    assert whole_words(dataclasses.replace(system, mix=alone)).mix == TextAlone(MLM(rate=0.2, whole_word=True))
     for wrong in ("jieba", "no_such_module:cut", "textwrap:no_such_function"):
         with pytest.raises(ConfigError, match=f"{wrong}: give MODULE:NAME, such as jieba:lcut"):
             run(options(folder, tmp_path / "other", text_init=None, segmenter=wrong))
