@@ -12,8 +12,9 @@ from typing import Any
 class Command:
     """A verb and the recipe behind it.
 
-    ``options`` and ``run`` are names in ``iconotext.recipes.<recipe>``: a frozen dataclass whose fields are the flags, and
-    the function that takes it. The summary is a sentence for the overview; the dataclass's docstring explains the verb.
+    ``options`` and ``run`` are names in ``iconotext.recipes.<recipe>``: a frozen dataclass whose fields are the flags (or a
+    table of such, in which ``of`` is the one), and the function that takes it. The summary is a sentence for the overview; the
+    dataclass's docstring explains the verb.
     """
 
     words: str
@@ -22,11 +23,13 @@ class Command:
     examples: tuple[str, ...]
     options: str
     run: str = "run"
+    of: str = ""
 
     def load(self) -> tuple[type[Any], Callable[[Any], object]]:
         """The options' dataclass and the function; this is where torch is imported, so only for a verb that was called."""
         recipe = import_module(f"iconotext.recipes.{self.recipe}")
-        return getattr(recipe, self.options), getattr(recipe, self.run)
+        options = getattr(recipe, self.options)
+        return options[self.of] if self.of else options, getattr(recipe, self.run)
 
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -72,6 +75,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
         Command(
+            "import-features",
+            "Make a region store of features that others extracted, in any layout of the field.",
+            recipe="import_features",
+            options="ImportOptions",
+            examples=(
+                "iconotext import-features trainval_resnet101_faster_rcnn_genome_36.tsv data/coco-regions",
+                "iconotext import-features img_db/flickr30k data/flickr-regions --sizes data/flickr30k",
+            ),
+        ),
+        Command(
             "detector train",
             "Train the detector of regions on pictures whose objects are known.",
             recipe="detector",
@@ -102,18 +115,70 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "finetune vqa",
             "Fine-tune a pre-trained model to answer questions on pictures.",
             recipe="finetune",
-            options="VqaOptions",
+            options="OPTIONS",
+            of="vqa",
             examples=(
                 "iconotext finetune vqa --from runs/uniter --data data/world --store data/regions --out runs/vqa",
+            ),
+        ),
+        Command(
+            "finetune gqa",
+            "Fine-tune a pre-trained model to answer GQA's questions.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="gqa",
+            examples=(
+                "iconotext finetune gqa --from runs/uniter --data data/world --store data/regions --out runs/gqa",
             ),
         ),
         Command(
             "finetune retrieval",
             "Fine-tune a pre-trained model to tell a text's picture from others, and a picture's text.",
             recipe="finetune",
-            options="RetrievalOptions",
+            options="OPTIONS",
+            of="retrieval",
             examples=(
                 "iconotext finetune retrieval --from runs/uniter --data data/world --store data/regions --out runs/find",
+            ),
+        ),
+        Command(
+            "finetune expressions",
+            "Fine-tune a pre-trained model to find the region that a description means.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="expressions",
+            examples=(
+                "iconotext finetune expressions --from runs/uniter --data data/world --store data/regions --out runs/refer",
+            ),
+        ),
+        Command(
+            "finetune choices",
+            "Fine-tune a pre-trained model to choose an answer, and the reason for it, among several.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="choices",
+            examples=(
+                "iconotext finetune choices --from runs/uniter --data data/world --store data/regions --out runs/choose",
+            ),
+        ),
+        Command(
+            "finetune statements",
+            "Fine-tune a pre-trained model to say whether a statement is true of two pictures.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="statements",
+            examples=(
+                "iconotext finetune statements --from runs/uniter --data data/world --store data/regions --out runs/compare",
+            ),
+        ),
+        Command(
+            "finetune entailment",
+            "Fine-tune a pre-trained model to say whether a picture entails or contradicts a sentence.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="entailment",
+            examples=(
+                "iconotext finetune entailment --from runs/uniter --data data/world --store data/regions --out runs/entail",
             ),
         ),
     ),
