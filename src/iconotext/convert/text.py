@@ -18,6 +18,7 @@ from iconotext.core.errors import ConfigError, DataError
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
 from iconotext.nn.schedule import Attend, FeedForward, Schedule
+from iconotext.nn.terms import Position
 
 WORDS = "embeddings.word_embeddings.weight"
 ROWS = {
@@ -154,9 +155,11 @@ def start(model: PretrainModel, weights: TextWeights) -> TextStart:
                 with torch.no_grad():
                     rule.place(own[rule.target]).copy_(weights.state[rule.source])
                 taken[rule.source] = rule.target
+    ours = next((term.first for term in model.system.text.terms if isinstance(term, Position)), 0)
     for name, target in ROWS.items():
         if name in weights.state and target in own:
-            taken[name] = _rows(weights.state[name][weights.first if "position" in name else 0 :], own[target], target)
+            skip, after = (weights.first, ours) if "position" in name else (0, 0)
+            taken[name] = _rows(weights.state[name][skip:], own[target][after:], target)
     model.trunk.copy_text_tables()
     for name in weights.state.keys() - taken.keys() - left.keys():
         left[name] = _why(name, weights, len(text_layers(model.system.schedule)))

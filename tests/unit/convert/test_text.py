@@ -25,6 +25,7 @@ from iconotext.nn.schedule import co_layer, cross_layer, joint_layer, region_lay
 from iconotext.nn.terms import LOCATION_WIDTH
 from iconotext.systems import SYSTEMS
 from iconotext.systems.bert import BERT
+from iconotext.systems.unimo import UNIMO
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
 
@@ -124,6 +125,15 @@ def test_words_alone_are_encoded_as_by_roberta(roberta: Path) -> None:
     torch.testing.assert_close(model.heads["mlm"](encoded), out.logits[0], rtol=0, atol=2e-5)
     assert "1 of 2 rows" in found.taken["embeddings.token_type_embeddings.weight"]
     assert "32 of 512 rows" in found.taken["embeddings.position_embeddings.weight"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("page", "first"), [(UNITER, 0), (UNIMO, 2)], ids=["from 0", "from 2"])
+def test_the_first_word_has_the_first_place_wherever_a_table_begins(roberta: Path, page: System, first: int) -> None:
+    model, _ = made(page, roberta)
+    theirs = read(roberta).state["roberta.embeddings.position_embeddings.weight"]
+    ours = model.state_dict()["trunk.text.tables.position.weight"]
+    assert torch.equal(ours[first : first + 32], theirs[2:])
 
 
 @torch.no_grad()
