@@ -29,6 +29,8 @@ ROWS = {
     "lm_head.bias": "heads.mlm.bias",
 }
 """Tables, of which the first rows are taken where ours has fewer, and all where it has more."""
+FASTEST = 1e-4
+"""BERT's own learning rate: a faster one, as small models from scratch want it, would undo what its weights know."""
 KNOWN = {
     "position_ids": "the numbers 0, 1, 2 ..., not a weight",
     "decoder.weight": "the word table again",
@@ -111,16 +113,20 @@ class Stated(dict[str, Any]):
 def sized(page: System, weights: TextWeights) -> System:
     """The page with the sizes of the language model; a region stream as wide as the words stays as wide as the words.
 
-    Layers are as many as before. Norms stand after the sublayers, as they did when the weights were learned.
+    Layers are as many as before. Norms stand after the sublayers, as they did when the weights were learned, and the learning
+    rate is BERT's at most.
     """
     changes: dict[str, Any] = {"width": weights.width, "heads": weights.heads, "hidden": weights.hidden}
     if all(getattr(page, name) == getattr(page, f"region_{name}") for name in changes):
         changes |= {f"region_{name}": value for name, value in changes.items()}
     changes |= {"eps": weights.eps, "norm": "post"}
     said = [f"{name.replace('_', ' ')} {value}" for name, value in changes.items() if getattr(page, name) != value]
+    if page.recipe.learning_rate > FASTEST:
+        changes["recipe"] = dataclasses.replace(page.recipe, learning_rate=FASTEST)
+        said.append(f"learning rate {FASTEST:g}")
     if not said:
         return page
-    departure = f"Sizes of the language model that the words begin with: {', '.join(said)}."
+    departure = f"As the language model that the words begin with: {', '.join(said)}."
     return dataclasses.replace(page, **changes, departures=(*page.departures, departure))
 
 

@@ -195,7 +195,9 @@ def test_norms_stand_where_they_were_learned(bert: Path) -> None:
     page = sized(UNITER.at("tiny"), text_weights(read(bert)))
     assert page.norm == "post"
     assert page.schedule == UNITER.at("tiny").schedule
+    assert page.recipe.learning_rate == 1e-4
     assert "norm post" in page.departures[-1]
+    assert "learning rate 0.0001" in page.departures[-1]
 
 
 def test_a_language_model_of_the_pages_own_size_changes_nothing() -> None:
