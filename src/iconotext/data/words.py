@@ -48,9 +48,7 @@ class TokenTable:
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], lengths.cumsum()])
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
-        return TokenTable(
-            self.ids[index], self.word[index], offsets, None if self.link is None else self.link[index]
-        )
+        return TokenTable(self.ids[index], self.word[index], offsets, None if self.link is None else self.link[index])
 
     def links(self) -> NDArray[np.int64]:
         """The region that each token names, -1 for none."""

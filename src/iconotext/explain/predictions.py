@@ -25,7 +25,7 @@ def questions(run: Run) -> list[dict[str, Any]]:
     Raises:
         DataError: the file cannot be read.
     """
-    rows = [row for row in _rows(run, "question") if row["accuracy"] == row["accuracy"] and row["answers"]]
+    rows = [row for row in _rows(run, "question_id") if row["accuracy"] == row["accuracy"] and row["answers"]]
     return [
         {
             "image_id": row["image_id"],

@@ -18,7 +18,7 @@ from iconotext.train import log
 FILES = ("log.jsonl", "run.json", "evaluation.json", "measures.json")
 """A folder that holds one of these is a run."""
 
-VARIANTS = {"scratch": "without pre-training", "blind": "without the picture"}
+VARIANTS = {"scratch": "without pre-training", "blind": "without the picture", "wordless": "without the words"}
 """The ends of a folder's name, and what was left out of such a run."""
 
 
@@ -67,10 +67,12 @@ class Run:
 
     @property
     def variant(self) -> str:
-        """What was left out: scratch or blind, as the folder's name ends or the options say; else empty."""
+        """What was left out: scratch, blind or wordless, as the folder's name ends or the options say; else empty."""
         end = self.name.rpartition("-")[2]
-        said = next((name for name in ("blind", "scratch") if self.options.get(name)), "")
-        return end if end in VARIANTS else said
+        if end in VARIANTS:
+            return end
+        blind = {"text": "blind", "picture": "wordless"}.get(str(self.options.get("blind")))
+        return blind or ("scratch" if self.options.get("scratch") else "")
 
     @property
     def stem(self) -> str:

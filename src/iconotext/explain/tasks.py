@@ -10,11 +10,19 @@ from iconotext.explain.numbers import THIN, interval, plural, share
 from iconotext.explain.page import Section, wide
 from iconotext.explain.runs import VARIANTS, Run
 
-TITLES = {"vqa": "visual question answering", "retrieval": "image and text retrieval"}
+TITLES = {
+    "vqa": "visual question answering",
+    "gqa": "GQA",
+    "choices": "choices among answers and reasons",
+    "statements": "statements on two pictures",
+    "expressions": "referring expressions",
+    "entailment": "visual entailment",
+    "retrieval": "image and text retrieval",
+}
 """The tasks in words, in the order of the page."""
 
-REMOVED = ", regions removed"
-"""The end of a figure's name where the model was asked without the picture."""
+REMOVED = (", regions removed", ", words removed")
+"""The end of a figure's name where the model was asked without the picture, or without the words."""
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -42,11 +50,11 @@ def figures_of(entries: object) -> Figures:
 
 
 def measured(run: Run, what: str = "figures") -> Figures:
-    """The figures of a run, or those by kind; a model that was trained without regions has its own under the plain names."""
+    """The figures of a run, or those by kind; a model that was trained blind has its own under the plain names."""
     found = figures_of(run.evaluation.get(what))
     if not run.evaluation.get("blind"):
         return found
-    return {name.removesuffix(REMOVED): entry for name, entry in found.items()}
+    return {name.removesuffix(REMOVED[0]).removesuffix(REMOVED[1]): entry for name, entry in found.items()}
 
 
 def section(runs: Sequence[Run]) -> Section:
@@ -62,7 +70,8 @@ def section(runs: Sequence[Run]) -> Section:
             body.append(wide(el("details", el("summary", "By kind"), _table(members, kinds), class_="kinds")))
     lead = (
         "The same fine-tuning from the pre-trained model and from new weights: the difference is what pre-training bought. "
-        "“Without the picture” is a model that was trained and measured on the words alone."
+        "“Without the picture” is a model that was trained and measured on the words alone, “without the words” one that saw "
+        "the picture alone."
     )
     return Section("tasks", "What pre-training bought", lead, tuple(body), "" if body else "evaluation")
 

@@ -1,13 +1,15 @@
-"""The heads of a model that does several tasks with one trunk (12-in-1)."""
+"""The heads of tasks: of a model that is fine-tuned for one, and of one that does several with one trunk (12-in-1)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from iconotext.core.batch import Encoded, offsets_of, row_of
 from iconotext.heads.answer import AnswerHead, AnswerHeadKind
 from iconotext.nn.dropout import Dropout
 
@@ -25,6 +27,33 @@ class TaskHead:
     hidden: float = 0.0
 
 
+Options = Literal["softmax", "sigmoid"]
+"""How scores are told to be right: as shares among those of an example, or each on its own."""
+Images = Literal["pair", "triplet", "attention"]
+"""How two images of a statement are read; see ``Downstream``."""
+
+
+@dataclass(frozen=True)
+class Downstream:
+    """How a system's papers fine-tune it where there is more than one way; widths are multiples of what a head reads.
+
+    ``options``: a choice among options is a softmax over them (ViLBERT) or a yes or no of each (UNITER, VL-BERT, B2T2), with
+    a hidden layer of ``option_hidden`` width. ``regions``: a referring expression's region is a softmax over the regions
+    (UNITER), or each has a yes or no by its overlap (ViLBERT, VL-BERT), with a layer of ``region_hidden``. ``images``: the
+    text with each image in a row of its own and their pooled vectors side by side, under a layer of ``images_hidden``
+    ("pair": LXMERT, 12-in-1); both images in one row ("triplet": VisualBERT); or two rows that attend to each other
+    ("attention": UNITER). ``class_hidden`` is the layer of a head that judges a pair.
+    """
+
+    options: Options = "softmax"
+    option_hidden: float = 0.0
+    regions: Options = "sigmoid"
+    region_hidden: float = 0.0
+    images: Images = "pair"
+    images_hidden: float = 1.0
+    class_hidden: float = 0.0
+
+
 class TaskScores(nn.Module):
     """Scores of one task from what its head reads; ``width`` is that of one vector."""
 
@@ -40,3 +69,60 @@ class TaskScores(nn.Module):
 
     def forward(self, states: Float[Tensor, "P D"]) -> Float[Tensor, "Q A"]:
         return self.scores(self.drop(states).reshape(-1, self.width))  # type: ignore[no-any-return]
+
+
+class PairedAttention(nn.Module):
+    """Two rows, each a text with one of two images, that attend to each other before they are judged (UNITER).
+
+    The tokens of each row attend to those of the other and are put beside themselves; a shared linear map, ReLU and dropout
+    bring them to ``width``; a learned weight of each token makes one vector of a row; the two are judged side by side.
+    """
+
+    def __init__(self, width: int, heads: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.left = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.right = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.join = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), Dropout(dropout))
+        self.weigh = nn.Sequential(nn.Linear(width, 1), nn.ReLU())
+        self.drop = Dropout(dropout)
+        self.scores = nn.Linear(2 * width, outputs)
+
+    def forward(self, encoded: Encoded) -> Float[Tensor, "E A"]:
+        states, filled = side_by_side(encoded)
+        one, other, mine, theirs = states[::2], states[1::2], filled[::2], filled[1::2]
+        left, _ = self.left(one, other, other, key_padding_mask=~theirs, need_weights=False)
+        right, _ = self.right(other, one, one, key_padding_mask=~mine, need_weights=False)
+        pooled = [
+            self._pool(self.join(torch.cat([seen, own], -1)), there)
+            for seen, own, there in ((left, one, mine), (right, other, theirs))
+        ]
+        return self.scores(torch.cat(pooled, -1))  # type: ignore[no-any-return]
+
+    def _pool(self, states: Float[Tensor, "E L D"], filled: Bool[Tensor, "E L"]) -> Float[Tensor, "E D"]:
+        weights = self.weigh(states)[..., 0].masked_fill(~filled, -torch.inf).softmax(-1)
+        return (self.drop(weights)[..., None] * states).sum(1)
+
+
+def side_by_side(encoded: Encoded) -> tuple[Float[Tensor, "B L D"], Bool[Tensor, "B L"]]:
+    """Each row's words and then its regions as one padded row, and where there is a token; both have one width."""
+    lengths = encoded.text_offsets.diff() + encoded.region_offsets.diff()
+    states = encoded.text.new_zeros(len(lengths), int(lengths.max()), encoded.text.shape[1])
+    filled = torch.arange(states.shape[1], device=lengths.device) < lengths[:, None]
+    row, place = _places(encoded.text_offsets)
+    states = states.index_put((row, place), encoded.text)
+    row, place = _places(encoded.region_offsets)
+    return states.index_put((row, place + encoded.text_offsets.diff()[row]), encoded.region), filled
+
+
+def by_row(scores: Float[Tensor, "M"], kept: Bool[Tensor, "M"], offsets: Int[Tensor, "B1"]) -> Float[Tensor, "B R"]:
+    """The scores of the ``kept`` tokens of each row, in order; -inf where a row has no more."""
+    counts = torch.zeros_like(offsets[1:]).index_add(0, row_of(offsets), kept.long())
+    row, place = _places(offsets_of(counts))
+    out = scores.new_full((len(counts), int(counts.max()) if len(counts) else 0), -torch.inf)
+    return out.index_put((row, place), scores[kept])
+
+
+def _places(offsets: Int[Tensor, "B1"]) -> tuple[Int[Tensor, "N"], Int[Tensor, "N"]]:
+    """The row of each packed token, and its place in it."""
+    row = row_of(offsets)
+    return row, torch.arange(row.numel(), device=row.device) - offsets[:-1][row]

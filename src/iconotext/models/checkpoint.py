@@ -26,7 +26,7 @@ from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Concat, FirstToken, Product, Sum
-from iconotext.heads.tasks import TaskHead
+from iconotext.heads.tasks import Downstream, TaskHead
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.models.task import TaskKind, TaskModel
@@ -50,7 +50,7 @@ from iconotext.objectives.wra import WRA
 CLASSES: dict[str, type] = {
     found.__name__: found
     for found in (
-        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, Sum, Concat, TaskHead, TaskKind),
+        *(System, Layout, Recipe, AnswerHeadKind, FirstToken, Product, Sum, Concat, TaskHead, Downstream, TaskKind),
         *(schedule.Attend, schedule.FeedForward),
         *(terms.Word, terms.Position, terms.Segment, terms.Feature, terms.Location, terms.LinkedPosition),
         *(terms.TaskToken, RegionNCE),
@@ -151,10 +151,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
     config = _read(path / "config.json")
     system, task = from_data(config["system"], CLASSES), from_data(config["task"], CLASSES)
     model: PretrainModel | TaskModel
-    if task is None:
-        model = PretrainModel(system, **config["shape"])
-    else:
-        model = TaskModel(system, task, **config["shape"])
+    with torch.device("meta"):  # no weights are drawn that would be thrown away: a large model is there in a second
+        if task is None:
+            model = PretrainModel(system, **config["shape"])
+        else:
+            model = TaskModel(system, task, **config["shape"])
     try:
         state = load_file(path / "model.safetensors")
     except SafetensorError as error:
@@ -168,7 +169,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
 
 
 def fill(model: nn.Module, state: Mapping[str, torch.Tensor], where: Path) -> None:
-    """Loads every tensor, and insists that there is one for each.
+    """Makes the tensors of ``state`` the model's, and insists that there is one for each.
 
     Raises:
         DataError: with the tensors that are missing, too many or of another shape.
@@ -182,7 +183,7 @@ def fill(model: nn.Module, state: Mapping[str, torch.Tensor], where: Path) -> No
     if any(wrong.values()):
         listed = ", ".join(f"{what} {names[:5]}" for what, names in wrong.items() if names)
         raise DataError(f"{where}: the weights are not those of its config: {listed}.")
-    model.load_state_dict(state)
+    model.load_state_dict(state, assign=True)
 
 
 def _read(path: Path) -> Any:

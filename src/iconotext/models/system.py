@@ -10,7 +10,7 @@ from typing import Any, Literal
 from iconotext.core.errors import ConfigError
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Pool
-from iconotext.heads.tasks import TaskHead
+from iconotext.heads.tasks import Downstream, TaskHead
 from iconotext.nn.schedule import BOTH, TEXT, Schedule, separable
 from iconotext.nn.terms import RegionEmbedding, TextEmbedding
 from iconotext.objectives.mix import Mix
@@ -60,7 +60,8 @@ class System:
     """One published system (or one of the user's own); ``sizes`` names changes to it, such as "tiny" or "large".
 
     Widths, heads and feed-forward widths (``hidden``) are by stream; ``init`` 0 means one over the square root of the input
-    width. ``tasks`` are the heads of a model that does several tasks at once. ``departures`` says in words where this page
+    width. ``tasks`` are the heads of a model that does several tasks at once, ``downstream`` says how it is fine-tuned for
+    one. ``departures`` says in words where this page
     differs from the paper or its code.
     """
 
@@ -88,6 +89,7 @@ class System:
     attention_dropout: float = 0.1
     init: float = 0.02
     tasks: tuple[TaskHead, ...] = ()
+    downstream: Downstream = Downstream()
     departures: tuple[str, ...] = ()
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

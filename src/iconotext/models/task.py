@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from iconotext.core.batch import Batch
+from iconotext.core.errors import ConfigError
 from iconotext.heads.answer import AnswerHead
 from iconotext.heads.pool import pooled_width
+from iconotext.heads.tasks import PairedAttention, TaskHead, TaskScores, by_row
 from iconotext.models.system import System
 from iconotext.models.trunk import Trunk, dims_of
 from iconotext.nn.init import initialise
+from iconotext.nn.terms import Segment
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TaskKind:
-    """What a task asks of the model: "answer" scores ``answers``; "score" gives one number a pair."""
+    """What a task asks of the model; an example is a group of rows, and gets a row of scores.
+
+    "answer" scores ``answers`` with the page's answer head, "class" with a head of ``hidden`` width (a multiple of what is
+    read, 0 for one linear map); "two" reads two rows side by side for that, "attended" lets them attend to each other.
+    "score" gives one number a pair, a column each; "region" one a region of the image. ``form`` is the task's own affair.
+    ``segments`` are the rows of the segment tables that new ones, behind the page's own, begin as.
+    """
 
     name: str
-    head: Literal["answer", "score"]
+    head: Literal["answer", "score", "class", "two", "attended", "region"]
     answers: tuple[str, ...] = ()
+    hidden: float = 0.0
+    form: str = ""
+    segments: tuple[int, ...] = ()
 
 
 class TaskModel(nn.Module):
@@ -47,18 +64,66 @@ class TaskModel(nn.Module):
             "classes": classes,
             "attributes": attributes,
         }
-        self.trunk = Trunk(system, vocabulary, feature_dim, recompute, classes)
-        width = pooled_width(system.pool, dims_of(system))
-        if task.head == "answer":
-            width = system.answer.width(system.width, width)
-            self.head: nn.Module = AnswerHead(system.answer, width, len(task.answers), system.eps)
-        else:
-            self.head = nn.Linear(width, 1)
+        self.trunk = Trunk(with_segments(system, len(task.segments)), vocabulary, feature_dim, recompute, classes)
+        self.head = head_of(task, system)
         initialise(self.head, system.init)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "B A"]:
-        """Scores: one column an answer, or a single one."""
-        encoded = self.trunk(batch)
+    def forward(self, batch: Batch) -> Float[Tensor, "E A"]:
+        """Scores of each group of rows: one column an answer, a pair or a region (-inf where a row has no more regions)."""
+        encoded, head = self.trunk(batch), self.task.head
+        if head == "region":
+            return by_row(self.head(encoded.region)[:, 0], ~batch.region.whole, batch.region.offsets)
+        if head == "attended":
+            return self.head(encoded)  # type: ignore[no-any-return]
         pooled = partial(self.trunk.pool, encoded)
-        read = self.system.answer.read(encoded, pooled) if self.task.head == "answer" else pooled()
-        return self.head(read)  # type: ignore[no-any-return]
+        scores = self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())
+        return scores.view(-1, batch.group) if head == "score" else scores
+
+    def begin_with(self, trunk: Mapping[str, Tensor]) -> None:
+        """Takes over the trunk of another model of the system; new segments begin as copies of its own."""
+        own = self.trunk.state_dict()
+        copies = list(self.task.segments)
+        fitting = {
+            name: torch.cat([tensor, tensor[copies]])[: len(own[name])] if "segment" in name.split(".") else tensor
+            for name, tensor in trunk.items()
+        }
+        self.trunk.load_state_dict(fitting)
+
+
+def head_of(task: TaskKind, system: System) -> nn.Module:
+    """The head that a task asks for."""
+    pooled, outputs = pooled_width(system.pool, dims_of(system)), len(task.answers) or 1
+    if task.head == "answer":
+        return AnswerHead(system.answer, system.answer.width(system.width, pooled), outputs, system.eps)
+    if task.head == "score" and not task.hidden:
+        return nn.Linear(pooled, 1)
+    if task.head == "attended":
+        if system.width != system.region_width:
+            raise ConfigError(
+                f"{system.title}: words and regions of two widths cannot be read side by side; take a pair."
+            )
+        return PairedAttention(system.width, system.heads, outputs, system.dropout)
+    reads: dict[str, Literal["pooled", "two pooled", "region"]] = {"two": "two pooled", "region": "region"}
+    form = TaskHead(task.name, reads.get(task.head, "pooled"), task.hidden)
+    return TaskScores(
+        form, system.region_width if task.head == "region" else pooled, outputs, system.dropout, system.eps
+    )
+
+
+def with_segments(system: System, more: int) -> System:
+    """The page with ``more`` rows in its segment tables."""
+    text = dataclasses.replace(system.text, terms=tuple(_longer(term, more) for term in system.text.terms))
+    region = dataclasses.replace(system.region, terms=tuple(_longer(term, more) for term in system.region.terms))
+    return dataclasses.replace(system, text=text, region=region)
+
+
+def segments_of(system: System) -> int:
+    """How many segments the regions of a page may be in; 0 where they have none."""
+    own = next((term for term in system.region.terms if isinstance(term, Segment)), None)
+    if own is None:
+        return 0
+    return next(term.size for term in system.text.terms if isinstance(term, Segment)) if own.shared else own.size
+
+
+def _longer(term: T, more: int) -> T:
+    return dataclasses.replace(term, size=term.size + more) if isinstance(term, Segment) else term  # type: ignore[return-value]

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from iconotext.core.config import write_json
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
+from iconotext.tasks.table import TASKS
 
 STEPS = {"pretrain": 3200, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
@@ -52,17 +53,22 @@ def parts(options: DemoOptions) -> list[Part]:
     data, store, pretrained = out / "world", out / "regions", out / "pretrain"
     share = 1.0 if options.size == "small" else 0.02
     steps = {name: max(20, round(count * share)) for name, count in STEPS.items()}
+    steps |= {f"{name}-scratch": steps[name] for name in ("vqa", "retrieval")}
 
     def tune(task: Literal["vqa", "retrieval"], name: str, scratch: bool = False, blind: bool = False) -> list[Part]:
         folder = out / name
         pictures = PICTURES[options.size] if task == "retrieval" else 0
-        train: finetune.VqaOptions | finetune.RetrievalOptions
-        if task == "vqa":
-            train = finetune.VqaOptions(
-                data, store, pretrained, folder, scratch, steps["vqa-blind" if blind else "vqa"], seed=seed, blind=blind
-            )
-        else:
-            train = finetune.RetrievalOptions(data, store, pretrained, folder, scratch, steps[task], seed=seed)
+        train = finetune.FinetuneOptions(
+            TASKS[task].options(),
+            data,
+            store,
+            pretrained,
+            folder,
+            scratch,
+            "text" if blind else None,
+            steps[name],
+            seed=seed,
+        )
         about = {"vqa": "questions", "retrieval": "search"}[task]
         how = " without pre-training" if scratch else ""
         how += ", without pictures" if blind else ""

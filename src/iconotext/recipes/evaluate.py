@@ -6,8 +6,9 @@ example). Ties between scores count at their expected rank.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,21 +25,25 @@ from tyro.conf import Positional
 from iconotext.core.config import to_data, write_json
 from iconotext.core.errors import ConfigError, MissingPiece
 from iconotext.core.seed import permutation
+from iconotext.data.collate import Seating, Sees
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet, write_table
 from iconotext.data.store import RegionStore
 from iconotext.models.task import TaskModel
 from iconotext.recipes.bars import bar
 from iconotext.recipes.scoring import Scorer
-from iconotext.tasks.base import predict
+from iconotext.tasks.base import Examples, Said, Source, predict
 from iconotext.tasks.exhaustive import Exhaustive
 from iconotext.tasks.metrics.intervals import Figure, figure
 from iconotext.tasks.metrics.retrieval import DEPTHS, image_to_text, median_rank, recall, text_to_image
-from iconotext.tasks.retrieval import matching
-from iconotext.tasks.vqa import VQA, Asked, Questions
+from iconotext.tasks.retrieval import Retrieval, matching
+from iconotext.tasks.table import task_of
 from iconotext.train.dist import world
 
-SEEN, REMOVED = "VQA accuracy", "VQA accuracy, regions removed"
+LOOKS: Mapping[Sees, str] = {"both": "", "text": ", regions removed", "picture": ", words removed"}
+"""What the model is shown, and how its figures are called then."""
+PREFIXES: Mapping[Sees, str] = {"both": "", "text": "blind_", "picture": "wordless_"}
+"""How its columns of predictions are called."""
 SHOWN = 10
 """The best candidates that are kept of each query."""
 
@@ -47,7 +52,8 @@ SHOWN = 10
 class EvaluateOptions:
     """Measure a fine-tuned model on its task, or a pre-trained one on retrieval without fine-tuning.
 
-    Questions are answered with the picture and with its regions removed. For retrieval every text is scored with every picture.
+    The model is shown all, then the text with the regions removed, then the picture with the words removed. For retrieval every
+    text is scored with every picture.
     """
 
     run: Positional[Path]
@@ -72,12 +78,16 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured: the figures, the same by kind of example, one row an example, and what else is worth a note."""
+    """What was measured: the figures, the same by kind of example, one row an example, and what else is worth a note.
+
+    ``submission`` makes of the predictions what the task's official server takes.
+    """
 
     figures: Sequence[Figure]
     by_kind: Sequence[Mapping[str, Any]]
     predictions: pa.Table
     about: Mapping[str, Any]
+    submission: Callable[[pa.Table], tuple[str, str] | None] = lambda predictions: None
 
 
 def run(options: EvaluateOptions) -> Path:
@@ -90,11 +100,14 @@ def run(options: EvaluateOptions) -> Path:
     data, store = DataSet.open(options.data), RegionStore.open(options.store)
     scorer = Scorer.open(options.run, store, world().device, options.precision)
     model = scorer.saved.model
-    answering = isinstance(model, TaskModel) and model.task.head == "answer"
-    result = answered(options, data, scorer) if answering else searched(options, data, scorer)
+    name = scorer.saved.task or Retrieval.name
+    blind: Literal["text", "picture"] | None = scorer.saved.run.get("blind")
+    look = searched if name == Retrieval.name else measured
+    result = look(options, data, scorer, blind or "both")
     about = {
-        "task": model.task.name if isinstance(model, TaskModel) else "retrieval",
+        "task": name,
         "zero_shot": not isinstance(model, TaskModel),
+        "blind": blind,
         "split": options.split,
         "options": to_data(options),
         "data": data.fingerprint,
@@ -103,76 +116,65 @@ def run(options: EvaluateOptions) -> Path:
     figures = [asdict(found) for found in result.figures]
     write_table(options.run / "predictions.parquet", result.predictions)
     write_json(options.run / "evaluation.json", {**about, "figures": figures, "by_kind": list(result.by_kind)})
+    official = result.submission(result.predictions)
+    if official:
+        (options.run / official[0]).write_text(official[1], encoding="utf-8")
     show(options, result)
     return options.run / "evaluation.json"
 
 
-def answered(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
-    """Questions, with the picture and with its regions removed; a model trained without regions sees none."""
+def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees) -> Result:
+    """Every example: with all there is, with the regions removed, with the words removed. A blind model as it was trained."""
     model = scorer.saved.model
     assert isinstance(model, TaskModel)
-    asked = Asked.read(data, options.split, scorer.store, options.language)
-    blind = bool(scorer.saved.run.get("blind"))
-    removed = Questions(asked, scorer.words, scorer.store, model.task.answers, blind=True)
-    looks = {REMOVED: removed}
-    if not blind:
-        looks = {SEEN: Questions(asked, scorer.words, scorer.store, model.task.answers), **looks}
-    said: dict[str, Answers] = {}
-    with bar("questions") as progress:
-        for name, examples in looks.items():
-            task = progress.add_task(name, total=len(examples))
-            said[name], every = Answers.of(len(examples)), np.arange(len(examples))
-            for rows, scores in predict(model, examples, every, scorer.seats, scorer.precision, options.batch):
-                said[name].put(examples, rows, scores)
-                progress.advance(task, len(rows))
-    kinds, images = np.array(asked.kinds), np.array(asked.images)
-    figures, by_kind = [], []
-    for name, answers in said.items():
-        known = ~np.isnan(answers.right)
-        figures.append(measured(name, answers.right, images, known, options.seed))
-        for kind in named(kinds.tolist()):
-            found = measured(name, answers.right, images, known & (kinds == kind), options.seed)
-            by_kind.append(of_kind(found, kind, kind + name.removeprefix(SEEN)))
-    columns = {
-        "question_id": asked.ids,
-        "image_id": asked.images,
-        "question": asked.questions,
-        "answers": pa.array(asked.answers, pa.list_(pa.string())),
-        "kind": asked.kinds,
-        "language": asked.languages,
-        **said.get(SEEN, said[REMOVED]).columns(model.task.answers, ""),
-        **said[REMOVED].columns(model.task.answers, "blind_"),
-    }
-    return Result(figures, by_kind, pa.table(columns), {"blind": blind, "coverage": asdict(removed.coverage())})
+    task = task_of(model.task)
+    source = Source(data, scorer.store, scorer.words, options.language)
+    examples = task.examples(source, options.split, training=False)
+    columns, figures, by_kind = examples.columns(), [], []
+    with bar("examples") as progress:
+        for look, suffix in LOOKS.items() if sees == "both" else [(sees, LOOKS[sees])]:
+            rows = progress.add_task((examples.figure + suffix)[:60], total=len(examples))
+            seats = replace(scorer.seats, sees=look)
+            said = everything(model, examples, seats, scorer, options, partial(progress.advance, rows))
+            columns |= {PREFIXES[look] + name: as_column(values) for name, values in said.items()}
+            if look == sees != "both":
+                columns |= {name: as_column(values) for name, values in said.items()}
+            for measure in examples.measures(said):
+                known = ~np.isnan(measure.values)
+                units, kinds, name = np.array(measure.units), np.array(measure.kinds), measure.name + suffix
+                figures.append(found_of(name, measure.values, units, known, options.seed))
+                for kind in named(measure.kinds):
+                    found = found_of(name, measure.values, units, known & (kinds == kind), options.seed)
+                    by_kind.append(of_kind(found, kind, kind + suffix))
+    return Result(figures, by_kind, pa.table(columns), examples.about(), examples.submission)
 
 
-@dataclass(frozen=True)
-class Answers:
-    """For each question the index of the answer given, its score in 0-1, and how right it is."""
-
-    chosen: NDArray[np.int64]
-    score: NDArray[np.float32]
-    right: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, questions: int) -> Answers:
-        """Room for the answers to so many questions."""
-        return cls(np.zeros(questions, np.int64), np.zeros(questions, np.float32), np.zeros(questions))
-
-    def put(self, examples: Questions, rows: NDArray[np.int64], scores: Float[Tensor, "B A"]) -> None:
-        """Keep what a chunk of questions was answered."""
-        chosen = VQA(examples.answers).decode(scores).numpy()
-        self.chosen[rows], self.score[rows] = chosen, scores.sigmoid().amax(1).numpy()
-        self.right[rows] = examples.metric(rows, chosen)
-
-    def columns(self, answers: Sequence[str], prefix: str) -> dict[str, Any]:
-        """As columns of a table."""
-        named = {"predicted": [answers[i] for i in self.chosen], "score": self.score, "accuracy": self.right}
-        return {prefix + name: column for name, column in named.items()}
+def everything(
+    model: TaskModel,
+    examples: Examples,
+    seats: Seating,
+    scorer: Scorer,
+    options: EvaluateOptions,
+    done: Callable[[int], object],
+) -> Said:
+    """What the model says of all examples, in their order."""
+    order, parts = [], []
+    for rows, scores in predict(model, examples, np.arange(len(examples)), seats, scorer.precision, options.batch):
+        order.append(rows)
+        parts.append(examples.said(rows, scores))
+        done(len(rows))
+    back = np.argsort(np.concatenate(order))
+    return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
+def as_column(values: NDArray[Any]) -> Any:
+    """A column of a table; rows of several numbers become lists."""
+    return list(values) if values.ndim > 1 else values
+
+
+def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees) -> Result:
     """Every text with every picture, both ways."""
+    suffix, seats = LOOKS[sees], replace(scorer.seats, sees=sees)
     pairs = PairTable(data, options.split, scorer.words, scorer.store, options.language)
     if options.pictures < 0 or options.pictures > len(pairs.images):
         raise ConfigError(f"--pictures {options.pictures}: split {options.split!r} has {len(pairs.images)} with texts.")
@@ -186,9 +188,7 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
     def score(pooled: Tensor) -> Tensor:
         return head(pooled)[:, 0]  # type: ignore[no-any-return]
 
-    exhaustive = Exhaustive(
-        scorer.saved.model.trunk, score, scorer.seats, scorer.store, scorer.precision, options.batch
-    )
+    exhaustive = Exhaustive(scorer.saved.model.trunk, score, seats, scorer.store, scorer.precision, options.batch)
     with bar("pairs") as progress:
         task = progress.add_task(f"{len(rows):,} texts x {len(images):,} pictures", total=len(rows) * len(images))
         scores = exhaustive.matrix(pairs.texts.rows(rows), names, lambda done: progress.advance(task, done))
@@ -196,12 +196,12 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
     kinds = np.array([pairs.kinds[i] for i in rows])
     every, figures, by_kind = np.ones(len(rows), np.bool_), [], []
     for k in DEPTHS:
-        hits, name = recall(forward, k), f"text to image R@{k}"
-        figures.append(measured(name, hits, owner, every, options.seed))
+        hits, name = recall(forward, k), f"text to image R@{k}{suffix}"
+        figures.append(found_of(name, hits, owner, every, options.seed))
         for kind in named(kinds.tolist()):
-            found = measured(name, hits, owner, kinds == kind, options.seed)
+            found = found_of(name, hits, owner, kinds == kind, options.seed)
             by_kind.append(of_kind(found, kind, f"{kind}: {name}"))
-    figures += [figure(f"image to text R@{k}", recall(backward, k)) for k in DEPTHS]
+    figures += [figure(f"image to text R@{k}{suffix}", recall(backward, k)) for k in DEPTHS]
     texts = [pairs.ids[i] for i in rows]
     own = np.where(owner[:, None] == np.arange(len(images)), scores, -np.inf)
     queries = {"query_id": texts, "query": [pairs.strings[i] for i in rows], "kind": kinds}
@@ -212,7 +212,6 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer) -> Result:
     ]
     medians = {"text to image": median_rank(forward), "image to text": median_rank(backward)}
     about = {
-        "blind": False,
         "texts": len(rows),
         "pictures": len(images),
         "median_rank": medians,
@@ -258,10 +257,10 @@ def ranking(
     return pa.table(columns)
 
 
-def measured(
+def found_of(
     name: str, values: NDArray[np.float64], units: NDArray[Any], where: NDArray[np.bool_], seed: int
 ) -> Figure:
-    """The figure of some of the cases, with the picture as the unit."""
+    """The figure of some of the cases."""
     return figure(name, values[where], units[where], seed)
 
 

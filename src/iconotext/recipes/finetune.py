@@ -1,12 +1,13 @@
-"""``iconotext finetune vqa`` and ``iconotext finetune retrieval``: from a pre-trained model to one that does a task."""
+"""``iconotext finetune TASK``: from a pre-trained model to one that does a task."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from iconotext.core.batch import Loss
 from iconotext.core.config import to_data
 from iconotext.core.seed import Draw, permutation
 from iconotext.data.collate import Seating
-from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet
 from iconotext.data.sampler import LengthSampler
 from iconotext.data.store import RegionStore
@@ -29,19 +29,22 @@ from iconotext.models.checkpoint import Saved, load, save
 from iconotext.models.system import System
 from iconotext.models.task import TaskModel
 from iconotext.recipes.material import loading, sampler_of, seating
-from iconotext.tasks.base import Examples, Task, TaskBatch, predict
-from iconotext.tasks.retrieval import Groups, Retrieval, matching
-from iconotext.tasks.vqa import VQA, Asked, Questions
+from iconotext.tasks.base import Examples, Source, Task, TaskBatch, TaskOptions, predict
+from iconotext.tasks.retrieval import matching
+from iconotext.tasks.table import TASKS
 from iconotext.train.config import NO_DECAY, Group, TrainConfig
 from iconotext.train.dist import processes
 from iconotext.train.loop import TrainResult, train
 from iconotext.train.precision import choose
 
+S = TypeVar("S", bound=TaskOptions, covariant=True)
+
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    """What fine-tuning is told, whatever the task."""
+class FinetuneOptions(Generic[S]):
+    """What fine-tuning is told: what the task has of its own, and what all have in common."""
 
+    task: Annotated[S, arg(name="")]
     data: Path
     """The data set, made by `iconotext world` or `iconotext ingest`."""
     store: Path
@@ -52,6 +55,8 @@ class FinetuneOptions:
     """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
     scratch: bool = False
     """Begin with new weights: the same system and words, but nothing learned."""
+    blind: Literal["text", "picture"] | None = None
+    """Train on the text alone (regions removed) or on the picture alone (words removed): what can be done without the other."""
     steps: int = 5000
     """Updates of the parameters."""
     batch: int = 64
@@ -92,40 +97,10 @@ class FinetuneOptions:
     """Write a tensorboard log as well (extra `track`)."""
 
 
-@dataclass(frozen=True)
-class VqaOptions(FinetuneOptions):
-    """Fine-tune a pre-trained model to answer questions on pictures."""
-
-    blind: bool = False
-    """Train without regions, on the questions alone: what can be answered without looking."""
-    min_count: int = 3
-    """Training questions that an answer needs to be one of those that the model can give."""
-
-
-@dataclass(frozen=True)
-class RetrievalOptions(FinetuneOptions):
-    """Fine-tune a pre-trained model to tell the picture of a text from others, and the text of a picture."""
-
-    loss: Literal["softmax", "triplet"] = "softmax"
-    """softmax: cross entropy over the group, as ViLBERT; triplet: a margin of 0.2 between sigmoids, as UNITER."""
-    negatives: int = 1
-    """Other pictures, and as many other texts, that each true pair is told from."""
-    hard: int = 1
-    """Texts with one word made false that it is told from as well (other texts where the data has none)."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A task with its examples; ``validation`` is None where there are none or nobody wants a look.
-
-    ``about`` is kept with the model, ``said`` is what a person is told before it begins.
-    """
-
-    task: Task
-    examples: Examples
-    validation: Examples | None
-    about: Mapping[str, Any]
-    said: str
+OPTIONS: Mapping[str, type[FinetuneOptions[TaskOptions]]] = MappingProxyType(
+    {name: FinetuneOptions[entry.options] for name, entry in TASKS.items()}  # type: ignore[name-defined]
+)
+"""What ``iconotext finetune`` takes for each task."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +118,7 @@ class TaskStream:
         return self.examples.batch(plan.indices, Draw(self.seed, plan.epoch, plan.positions), self.seats)
 
 
-def run(options: VqaOptions | RetrievalOptions) -> TrainResult:
+def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
     """Fine-tunes and writes the model to ``options.out``.
 
     Raises:
@@ -154,73 +129,31 @@ def run(options: VqaOptions | RetrievalOptions) -> TrainResult:
         data, store, saved = DataSet.open(options.data), RegionStore.open(options.store), load(options.start)
         saved.features.fingerprint.require(store.fingerprint, str(options.store))
         words = Words.load(saved.tokenizer)
-        work = (
-            vqa(options, data, store, words)
-            if isinstance(options, VqaOptions)
-            else retrieval(options, data, store, words)
-        )
-        Console(stderr=True, quiet=not here.main).print(work.said, highlight=False, soft_wrap=True)
-        model = model_of(
-            options, saved, work.task, work.examples.shares() if isinstance(work.examples, Questions) else None
-        )
-        page = model.system
-        seats, config = seating(page, words.vocab, work.task.name), config_of(options, page)
-        lengths = work.examples.lengths(page.layout.max_words, page.layout.max_regions)
-        stream = TaskStream(work.examples, seats, sampler_of(lengths, options.batch, config), options.seed)
-        batches = loading(stream, config, options.workers)
-        losses = partial(losses_of, work.task)
-        look = look_of(options, work, model, seats, here.device)
-        result = train(config, options.out, model, batches, losses, {work.task.name: 1.0}, evaluate=look)
+        source, page = Source(data, store, words, options.language), saved.model.system
+        task = options.task.task(source, options.split, page)
+        examples = task.examples(source, options.split, training=True)
+        Console(stderr=True, quiet=not here.main).print(examples.summary(), highlight=False, soft_wrap=True)
+        model = model_of(options, saved, task, examples.shares())
+        seats = seating(page, words.vocab, task.name, options.blind or "both")
+        config = config_of(options, page)
+        sampler = sampler_of(examples.lengths(seats.most_words, seats.most_regions), options.batch, config)
+        batches = loading(TaskStream(examples, seats, sampler, options.seed), config, options.workers)
+        losses = partial(losses_of, task)
+        look = None
+        if options.evaluate_on and source.has(task.table, "validation"):
+            look = look_of(options, task.examples(source, "validation", training=False), model, seats, here.device)
+        result = train(config, options.out, model, batches, losses, {task.name: 1.0}, evaluate=look)
         if here.main:
-            about = {
-                "command": "finetune",
-                "task": work.task.name,
-                "options": to_data(options),
-                "train": to_data(config),
-            }
-            about |= {"data": data.fingerprint, "examples": len(work.examples), **work.about}
+            about = {"command": "finetune", "task": task.name, "options": to_data(options), "train": to_data(config)}
+            about |= {"data": data.fingerprint, "examples": len(examples), "blind": options.blind, **examples.about()}
             save(options.out, model, words.tokenizer.to_str(), saved.features, about)
         return result
 
 
-def vqa(options: VqaOptions, data: DataSet, store: RegionStore, words: Words) -> Work:
-    """Questions, and the answers that are frequent enough in training."""
-    asked = Asked.read(data, options.split, store, options.language).answered()
-    task = VQA(asked.vocabulary(options.min_count))
-    examples = Questions(asked, words, store, task.answers, options.blind)
-    validation = None
-    if options.evaluate_on and has(data, "vqa", "validation"):
-        asked = Asked.read(data, "validation", store, options.language)
-        validation = Questions(asked, words, store, task.answers, options.blind)
-    covers = examples.coverage()
-    said = (
-        f"{len(examples):,} questions, {covers.answers:,} answers that at least {options.min_count} of them have; "
-        f"{covers.out_of_vocabulary:.1%} have none of these, so at best {covers.upper_bound:.1%} can be right"
-    )
-    return Work(task, examples, validation, {"blind": options.blind, "coverage": asdict(covers)}, said)
-
-
-def retrieval(options: RetrievalOptions, data: DataSet, store: RegionStore, words: Words) -> Work:
-    """Texts with their pictures, and wrong pairs made of them."""
-
-    def groups(split: str) -> Groups:
-        return Groups(PairTable(data, split, words, store, options.language), options.negatives, options.hard)
-
-    examples = groups(options.split)
-    validation = groups("validation") if options.evaluate_on and has(data, "texts", "validation") else None
-    said = (
-        f"{len(examples):,} texts of {len(examples.pairs.images):,} pictures, each in a group of {examples.group} pairs"
-    )
-    return Work(Retrieval(options.loss), examples, validation, {"blind": False, "group": examples.group}, said)
-
-
-def has(data: DataSet, table: str, split: str) -> bool:
-    """Whether a table has rows of a split."""
-    return bool(data.info["splits"].get(split, {}).get(table))
-
-
-def model_of(options: FinetuneOptions, saved: Saved, task: Task, shares: Float[Tensor, "A"] | None = None) -> TaskModel:
-    """The task's model with what was learned, as far as it fits; the matching head becomes the head of retrieval.
+def model_of(
+    options: FinetuneOptions[TaskOptions], saved: Saved, task: Task, shares: Float[Tensor, "A"] | None = None
+) -> TaskModel:
+    """The task's model with what was learned, as far as it fits; the matching head becomes a head that scores pairs.
 
     A new head that answers begins at the answers' ``shares`` of the training questions.
     """
@@ -232,17 +165,17 @@ def model_of(options: FinetuneOptions, saved: Saved, task: Task, shares: Float[T
         model.head.begin_at(shares)
     if options.scratch:
         return model
-    model.trunk.load_state_dict(source.trunk.state_dict())
+    model.begin_with(source.trunk.state_dict())
     if isinstance(source, TaskModel):
         head = source.head if source.task == task.kind else None
     else:
-        head = matching(source) if task.kind.head == "score" else None
+        head = matching(source) if isinstance(model.head, nn.Linear) else None
     if head is not None:
         model.head.load_state_dict(head.state_dict())
     return model
 
 
-def config_of(options: FinetuneOptions, page: System) -> TrainConfig:
+def config_of(options: FinetuneOptions[TaskOptions], page: System) -> TrainConfig:
     """What the user said, and for the rest the recipe of the system's page."""
     recipe = page.recipe
     head = r":head\."
@@ -276,20 +209,15 @@ def losses_of(task: Task, model: nn.Module, micro: TaskBatch) -> Mapping[str, Lo
 
 
 def look_of(
-    options: FinetuneOptions, work: Work, model: TaskModel, seats: Seating, device: torch.device
-) -> Callable[[int], Mapping[str, float]] | None:
-    """What the train loop calls to measure the model on validation examples, always the same ones."""
-    examples = work.validation
-    if examples is None:
-        return None
+    options: FinetuneOptions[TaskOptions], examples: Examples, model: TaskModel, seats: Seating, device: torch.device
+) -> Callable[[int], Mapping[str, float]]:
+    """What the train loop calls to measure the model on some examples, always the same ones."""
     rows = permutation(len(examples), options.seed, "look")[: options.evaluate_on]
     precision = choose(options.precision, device)[0]
 
     def look(step: int) -> Mapping[str, float]:
-        right = [
-            examples.metric(chosen, work.task.decode(scores, len(scores) // len(chosen)).numpy())
-            for chosen, scores in predict(model, examples, rows, seats, precision)
-        ]
+        found = predict(model, examples, rows, seats, precision)
+        right = [examples.said(chosen, scores)["accuracy"] for chosen, scores in found]
         return {"accuracy": float(np.nanmean(np.concatenate(right)))}
 
     return look

@@ -2,6 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
+from iconotext.heads.tasks import Downstream
 from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import text_layer
@@ -21,6 +22,7 @@ B2T2 = System(
     pool=FirstToken("tanh"),
     mix=Together((MLM(rate=0.15, only_matched=True), ITM(negatives=Negatives(0.5, "text"), matched=1))),
     answer=AnswerHeadKind("transform", hidden=2.0),
+    downstream=Downstream("sigmoid"),
     layout=Layout(whole_image="mean", link_whole=True, max_words=62, max_regions=36),
     recipe=Recipe(steps=400_000, batch=32, learning_rate=2e-5, warmup=40_000),
     width=768,

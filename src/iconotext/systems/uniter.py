@@ -2,6 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
+from iconotext.heads.tasks import Downstream
 from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, TINY_MRC
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
@@ -33,6 +34,7 @@ UNITER = System(
         )
     ),
     answer=AnswerHeadKind("transform", hidden=2.0),
+    downstream=Downstream("sigmoid", option_hidden=2.0, regions="softmax", images="attention", class_hidden=2.0),
     layout=Layout(whole_image="none", region_segment=1, max_words=60, max_regions=100),
     recipe=Recipe(steps=200_000, batch=2560, learning_rate=5e-5, warmup=10_000, betas=(0.9, 0.98), clip=5.0),
     width=768,

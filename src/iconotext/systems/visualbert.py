@@ -2,6 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
+from iconotext.heads.tasks import Downstream
 from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
@@ -21,6 +22,7 @@ VISUALBERT = System(
     pool=FirstToken("tanh"),
     mix=Together((MLM(rate=0.15, at_least_one=False), ITM(negatives=Negatives(0.5, "text"), matched=1))),
     answer=AnswerHeadKind("transform", hidden=2.0),
+    downstream=Downstream(images="triplet"),
     layout=Layout(region_segment=0, max_words=126, max_regions=100, sentences=2),
     # Ten epochs of COCO's 592,000 captions.
     recipe=Recipe(steps=92_000, batch=64, learning_rate=5e-5, warmup=9_200, weight_decay=0.01, clip=1.0),

@@ -1,24 +1,31 @@
 """What a task is: it turns examples into groups of k pairs, and says its head, its loss, its metric, and how to read it.
 
 A ``Task`` is a frozen value, remade from a checkpoint's ``TaskKind``. Its ``Examples`` are the rows of one split. ``k`` pairs
-that stand one after the other in a batch form one example (``Batch.group``): 1 for a question, 1 + n for retrieval.
+that stand one after the other in a batch form one example (``Batch.group``): 1 for a question, 1 + n for retrieval. A model
+gives each example a row of scores: a column an answer, a pair of the group, or a region.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from iconotext.core.batch import Batch, Loss, map_tensors
+from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
 from iconotext.data.collate import Seating
+from iconotext.data.records import DataSet
+from iconotext.data.store import RegionStore
+from iconotext.data.words import Words
+from iconotext.models.system import System
 from iconotext.models.task import TaskKind, TaskModel
 from iconotext.models.trunk import device_of
 from iconotext.train.config import Precision
@@ -42,7 +49,7 @@ class TaskBatch:
     @property
     def examples(self) -> int:
         """Groups in the batch."""
-        return len(self.batch) // self.batch.group
+        return len(self.targets)
 
     @property
     def counts(self) -> dict[str, float]:
@@ -69,30 +76,63 @@ class TaskBatch:
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
-@runtime_checkable
-class Task(Protocol):
-    """The contract; see ``tasks/vqa.py`` and ``tasks/retrieval.py``."""
+@dataclass(frozen=True)
+class Source:
+    """Where examples come from: a data set with its regions, in one language or (with "") in all."""
 
-    @property
-    def name(self) -> str: ...
+    data: DataSet
+    store: RegionStore
+    words: Words
+    language: str = ""
 
-    @property
-    def kind(self) -> TaskKind:
-        """The head that the task asks of a model."""
-        ...
+    def read(self, table: str, split: str, *images: str) -> list[dict[str, Any]]:
+        """The rows of a table whose images, by the columns named, have regions.
 
-    def loss(self, scores: Float[Tensor, "B A"], micro: TaskBatch) -> Loss:
-        """The loss over the examples of a micro-batch."""
-        ...
+        Raises:
+            DataError: there are none.
+        """
+        rows: list[dict[str, Any]] = self.data.table(table, split).to_pylist()
+        wanted = [row for row in rows if not self.language or row["language"] == self.language]
+        found = [row for row in wanted if all(row[image] in self.store for image in images)]
+        if not found:
+            raise DataError(
+                f"{self.data.path}: none of the {len(rows)} rows of {table!r}, split {split!r}, has regions in "
+                f"{self.store.path}. Extract regions of this data set, or name the right store or language."
+            )
+        return found
 
-    def decode(self, scores: Float[Tensor, "B A"], group: int) -> Int[Tensor, "E"]:
-        """What the model chooses for each example, as an index."""
-        ...
+    def has(self, table: str, split: str) -> bool:
+        """Whether a table has rows of a split."""
+        return bool(self.data.info["splits"].get(split, {}).get(table))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure in the making: a value in 0-1 of each case (NaN where nobody knows), and its unit.
+
+    ``units`` are what was drawn independently, for the interval; ``kinds`` (empty where there are none) break the figure down.
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    units: Sequence[str]
+    kinds: Sequence[str] = ()
+
+
+Said = Mapping[str, NDArray[Any]]
+"""What a model said of some examples, a column each: "predicted", "score" and "accuracy", and whatever a task adds."""
 
 
 @runtime_checkable
 class Examples(Protocol):
     """The examples of one split."""
+
+    figure: str
+    """What is measured of them, in plain words."""
+    units: Sequence[str]
+    """What was drawn independently, such as the image of each example."""
+    kinds: Sequence[str]
+    """The kind of each example; empty where there are none."""
 
     def __len__(self) -> int: ...
 
@@ -104,20 +144,79 @@ class Examples(Protocol):
         """Some examples as groups of pairs; what is random comes from ``draw``."""
         ...
 
-    def metric(self, rows: Rows, chosen: Rows) -> NDArray[np.float64]:
-        """How right each choice is, from 0 to 1; NaN where nobody knows."""
+    def said(self, rows: Rows, scores: Float[Tensor, "n A"]) -> Said:
+        """What some examples' scores say, and in "accuracy" how right that is, from 0 to 1; NaN where nobody knows."""
+        ...
+
+    def columns(self) -> dict[str, Any]:
+        """The examples as columns of a table."""
+        ...
+
+    def measures(self, said: Said) -> list[Measure]:
+        """The figures, of what was said of all the examples."""
+        return [Measure(self.figure, said["accuracy"], self.units, self.kinds)]
+
+    def about(self) -> dict[str, Any]:
+        """What is worth a note in a run or an evaluation."""
+        return {}
+
+    def summary(self) -> str:
+        """What a person is told before training."""
+        return f"{len(self):,} examples"
+
+    def shares(self) -> Float[Tensor, "A"] | None:
+        """The share of each answer, where a new head may begin; None where that makes no sense."""
+        return None
+
+    def submission(self, predictions: pa.Table) -> tuple[str, str] | None:
+        """Name and content of the file that the task's official server takes; None where there is none."""
+        return None
+
+
+@runtime_checkable
+class Task(Protocol):
+    """The contract; ``tasks/entailment.py`` is the smallest."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def table(self) -> str:
+        """The table of the data set that it reads."""
+        ...
+
+    @property
+    def kind(self) -> TaskKind:
+        """The head that the task asks of a model."""
+        ...
+
+    def loss(self, scores: Float[Tensor, "E A"], micro: TaskBatch) -> Loss:
+        """The loss over the examples of a micro-batch."""
+        ...
+
+    def examples(self, source: Source, split: str, training: bool) -> Examples:
+        """The examples of a split; those to train on all have an answer."""
+        ...
+
+
+@runtime_checkable
+class TaskOptions(Protocol):
+    """What a user may say of a task: its fields are flags of ``iconotext finetune``; where they say None, the page decides."""
+
+    def task(self, source: Source, split: str, page: System) -> Task:
+        """The task to fine-tune ``page`` for, on the examples of a split."""
         ...
 
 
 def predict(
     model: TaskModel, examples: Examples, rows: Rows, seats: Seating, precision: Precision, chunk: int = 256
-) -> Iterator[tuple[Rows, Float[Tensor, "B A"]]]:
+) -> Iterator[tuple[Rows, Float[Tensor, "n A"]]]:
     """The scores of some examples, in chunks of similar length, each with the numbers of its examples.
 
     The model is taken as it is: put it in evaluation mode before.
     """
     device = device_of(model)
-    lengths = examples.lengths(seats.max_words, seats.max_regions)
+    lengths = examples.lengths(seats.most_words, seats.most_regions)
     order = rows[np.argsort(lengths[rows], kind="stable")]
     for begin in range(0, len(order), chunk):
         chosen = order[begin : begin + chunk]
@@ -125,3 +224,21 @@ def predict(
         with torch.no_grad(), autocast(precision, device):
             scores = model(micro.batch)
         yield chosen, scores.float().cpu()
+
+
+def entropy(scores: Float[Tensor, "E A"], targets: Float[Tensor, "E A"]) -> Loss:
+    """Cross entropy of each example's right column (the largest target) among its scores; -inf is no column at all."""
+    chosen = targets.argmax(1, keepdim=True)
+    each = scores.float().logsumexp(1) - scores.float().gather(1, chosen)[:, 0]
+    return Loss(each.sum(), each.new_tensor(float(len(targets))))
+
+
+def each_on_its_own(scores: Float[Tensor, "E A"], targets: Float[Tensor, "E A"]) -> Loss:
+    """Binary cross entropy of every score against its target, summed over an example's columns; -inf is no column at all."""
+    there = scores.isfinite()
+    total = nn.functional.binary_cross_entropy_with_logits(scores[there].float(), targets[there], reduction="sum")
+    return Loss(total, total.new_tensor(float(len(targets))))
+
+
+LOSSES = {"softmax": entropy, "sigmoid": each_on_its_own}
+"""By the name that a page's ``Downstream`` gives the form."""

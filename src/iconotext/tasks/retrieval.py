@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from iconotext.core.batch import Loss
@@ -19,9 +18,10 @@ from iconotext.data.collate import Seating
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.heads.match import MatchHead
 from iconotext.models.pretrain import PretrainModel
+from iconotext.models.system import System
 from iconotext.models.task import TaskKind
 from iconotext.objectives.itm import ITM
-from iconotext.tasks.base import Rows, TaskBatch
+from iconotext.tasks.base import Examples, Rows, Said, Source, TaskBatch
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,25 @@ class Retrieval:
     Loss: mean over the groups. "triplet": max(0, margin + wrong - true) on the sigmoid of the scores, mean over the wrong pairs
     (UNITER). "softmax": cross entropy of the true pair in its group (ViLBERT, with one random image, one random text and one
     hard text). A wrong pair that by chance is true (``Batch.matched``) is left out.
-    Decode: which pair of the group scores highest; 0 is right.
+    ``negatives`` and ``hard`` are as in ``Groups``.
     """
 
     name: ClassVar[str] = "retrieval"
+    table: ClassVar[str] = "texts"
     form: Literal["triplet", "softmax"] = "triplet"
     margin: float = 0.2
+    negatives: int = 1
+    hard: int = 0
 
     @property
     def kind(self) -> TaskKind:
         """A score head."""
         return TaskKind(self.name, "score")
 
-    def loss(self, scores: Float[Tensor, "B 1"], micro: TaskBatch) -> Loss:
+    def loss(self, scores: Float[Tensor, "E K"], micro: TaskBatch) -> Loss:
         """The loss summed over the groups."""
-        group = micro.batch.group
-        grouped = scores.float().view(-1, group)
-        wrong = ~micro.batch.matched.view(-1, group)[:, 1:]
+        grouped = scores.float()
+        wrong = ~micro.batch.matched.view(grouped.shape)[:, 1:]
         if self.form == "triplet":
             chance = grouped.sigmoid()
             missed = (self.margin + chance[:, 1:] - chance[:, :1]).clamp(min=0) * wrong
@@ -58,17 +60,36 @@ class Retrieval:
             each = left.logsumexp(1) - left[:, 0]
         return Loss(each.sum(), each.new_tensor(float(micro.examples)))
 
-    def decode(self, scores: Float[Tensor, "B 1"], group: int) -> Int[Tensor, "E"]:
-        """The place in its group of the pair with the highest score."""
-        return scores.view(-1, group).argmax(1)
+    def examples(self, source: Source, split: str, training: bool) -> Groups:
+        """The texts of a split in groups."""
+        pairs = PairTable(source.data, split, source.words, source.store, source.language)
+        return Groups(pairs, self.negatives, self.hard)
 
 
-class Groups:
+@dataclass(frozen=True)
+class RetrievalOptions:
+    """Fine-tune a pre-trained model to tell the picture of a text from others, and the text of a picture."""
+
+    loss: Literal["softmax", "triplet"] = "softmax"
+    """softmax: cross entropy over the group, as ViLBERT; triplet: a margin of 0.2 between sigmoids, as UNITER."""
+    negatives: int = 1
+    """Other pictures, and as many other texts, that each true pair is told from."""
+    hard: int = 1
+    """Texts with one word made false that it is told from as well (other texts where the data has none)."""
+
+    def task(self, source: Source, split: str, page: System) -> Retrieval:
+        """The task, which is the same for every page."""
+        return Retrieval(self.loss, negatives=self.negatives, hard=self.hard)
+
+
+class Groups(Examples):
     """The examples of retrieval: each text with its image, then wrong pairs, drawn anew in every epoch.
 
     The wrong pairs of a text are ``negatives`` other images with it, ``negatives`` other texts with its image, and ``hard``
     times the text with one word made false, where the data has that; elsewhere one more text.
     """
+
+    figure = "true pair first in its group"
 
     def __init__(self, pairs: PairTable, negatives: int = 1, hard: int = 0) -> None:
         if negatives < 0 or hard < 0 or negatives + hard == 0:
@@ -78,6 +99,7 @@ class Groups:
         self.pairs = pairs
         self._wrong = (*(("image", 0.0),) * negatives, *(("text", 0.0),) * negatives, *(("text", 1.0),) * hard)
         self.group = 1 + len(self._wrong)
+        self.units, self.kinds = [pairs.images[i] for i in pairs.image_of], pairs.kinds
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -104,10 +126,22 @@ class Groups:
         columns = {name: np.stack([getattr(part, name) for part in parts], 1).ravel() for name in names}
         return Drawn(**columns, group=self.group)
 
-    def metric(self, rows: Rows, chosen: Rows) -> NDArray[np.float64]:
-        """1 where the true pair scores highest in its group."""
-        first: NDArray[np.float64] = (chosen == 0).astype(np.float64)
-        return first
+    def said(self, rows: Rows, scores: Float[Tensor, "n K"]) -> Said:
+        """Which pair of its group scores highest; the first is the true one."""
+        best, chosen = scores.max(1)
+        return {"predicted": chosen.numpy(), "score": best.numpy(), "accuracy": (chosen == 0).double().numpy()}
+
+    def columns(self) -> dict[str, Any]:
+        """The texts with their images."""
+        return {"text_id": self.pairs.ids, "image_id": self.units, "text": self.pairs.strings, "kind": self.kinds}
+
+    def about(self) -> dict[str, Any]:
+        """The pairs of a group."""
+        return {"group": self.group}
+
+    def summary(self) -> str:
+        """How many texts and pictures there are."""
+        return f"{len(self):,} texts of {len(self.pairs.images):,} pictures, each in a group of {self.group} pairs"
 
 
 def matching(model: PretrainModel) -> nn.Linear | None:

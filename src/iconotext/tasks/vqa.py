@@ -6,25 +6,27 @@ official accuracy. With a plain list of right answers each of them counts 1, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import torch
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from iconotext.core.batch import Loss
 from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
-from iconotext.data.collate import Seating, no_regions
+from iconotext.data.collate import Seating
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
+from iconotext.models.system import System
 from iconotext.models.task import TaskKind
-from iconotext.tasks.base import Rows, TaskBatch
+from iconotext.tasks.base import Examples, Rows, Said, Source, TaskBatch, each_on_its_own
 from iconotext.tasks.metrics.vqa import ANNOTATORS, accuracy, majority, soft_targets, vocabulary, vocabulary_form
 
 
@@ -35,10 +37,10 @@ class VQA:
     Head: answers from the pooled pair. Group: one pair.
     Loss: binary cross entropy, summed over the answers, mean over the questions: what UNITER and ViLBERT write as the mean
     over both times the number of answers.
-    Decode: the answer with the highest score.
     """
 
     name: ClassVar[str] = "vqa"
+    table: ClassVar[str] = "vqa"
     answers: tuple[str, ...]
 
     @property
@@ -48,12 +50,25 @@ class VQA:
 
     def loss(self, scores: Float[Tensor, "B A"], micro: TaskBatch) -> Loss:
         """Summed binary cross entropy of the questions."""
-        total = nn.functional.binary_cross_entropy_with_logits(scores.float(), micro.targets, reduction="sum")
-        return Loss(total, total.new_tensor(float(micro.examples)))
+        return each_on_its_own(scores, micro.targets)
 
-    def decode(self, scores: Float[Tensor, "B A"], group: int = 1) -> Int[Tensor, "B"]:
-        """The index of the answer with the highest score."""
-        return scores.argmax(1)
+    def examples(self, source: Source, split: str, training: bool) -> Questions:
+        """The questions of a split; those to train on have an answer."""
+        asked = Asked.read(source.data, split, source.store, source.language)
+        return Questions(asked.answered() if training else asked, source.words, source.store, self.answers)
+
+
+@dataclass(frozen=True)
+class VqaOptions:
+    """Fine-tune a pre-trained model to answer questions on pictures."""
+
+    min_count: int = 3
+    """Training questions that an answer needs to be one of those that the model can give."""
+
+    def task(self, source: Source, split: str, page: System) -> VQA:
+        """The task with the answers that are frequent enough in a split."""
+        asked = Asked.read(source.data, split, source.store, source.language).answered()
+        return VQA(asked.vocabulary(self.min_count))
 
 
 @dataclass(frozen=True)
@@ -147,22 +162,21 @@ class Coverage:
     upper_bound: float
 
 
-class Questions:
-    """The examples of VQA; ``blind`` takes the regions away, so that only the question is read."""
+class Questions(Examples):
+    """The examples of VQA."""
 
-    group: ClassVar[int] = 1
+    figure = "VQA accuracy"
 
-    def __init__(
-        self, asked: Asked, words: Words, store: RegionStore, answers: Sequence[str], blind: bool = False
-    ) -> None:
-        self.asked, self.answers, self.store, self.blind = asked, tuple(answers), store, blind
+    def __init__(self, asked: Asked, words: Words, store: RegionStore, answers: Sequence[str]) -> None:
+        self.asked, self.answers, self.store = asked, tuple(answers), store
+        self.units, self.kinds = asked.images, asked.kinds
         self.texts = words.encode(asked.questions)
         known = {answer: i for i, answer in enumerate(self.answers)}
         scores = [asked.targets(row, known) for row in range(len(asked))]
         self._begin = np.cumsum([0, *map(len, scores)])
         self._answer = np.array([known[answer] for found in scores for answer in found], np.int64)
         self._score = np.array([score for found in scores for score in found.values()], np.float32)
-        self._regions = np.zeros(len(asked), np.int64) if blind else store.counts[store.rows(asked.images)]
+        self._regions = store.counts[store.rows(asked.images)]
 
     def __len__(self) -> int:
         return len(self.asked)
@@ -173,11 +187,8 @@ class Questions:
         return total
 
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
-        """The questions with their images' regions (or none), and the soft score of every answer [n, A]."""
-        images = [] if self.blind else [self.asked.images[row] for row in rows]
-        regions = self.store.gather(images)
-        if self.blind:
-            regions = no_regions(len(rows), regions)
+        """The questions with their images' regions, and the soft score of every answer [n, A]."""
+        regions = self.store.gather([self.asked.images[row] for row in rows])
         batch = seats.batch(self.texts.rows(rows), regions, np.ones(len(rows), np.bool_), draw.positions)
         targets = np.zeros((len(rows), len(self.answers)), np.float32)
         for i, row in enumerate(rows):
@@ -185,10 +196,42 @@ class Questions:
             targets[i, self._answer[part]] = self._score[part]
         return TaskBatch(VQA.name, batch, torch.from_numpy(targets))
 
-    def metric(self, rows: Rows, chosen: Rows) -> NDArray[np.float64]:
-        """The accuracy of the chosen answers."""
-        pairs = zip(rows.tolist(), chosen.tolist())
-        return np.array([self.asked.accuracy(row, self.answers[answer]) for row, answer in pairs], np.float64)
+    def said(self, rows: Rows, scores: Float[Tensor, "n A"]) -> Said:
+        """The answer with the highest score, its score in 0-1, and its accuracy."""
+        predicted = [self.answers[answer] for answer in scores.argmax(1).tolist()]
+        right = [self.asked.accuracy(row, answer) for row, answer in zip(rows.tolist(), predicted)]
+        best = scores.sigmoid().amax(1).numpy()
+        return {"predicted": np.array(predicted, object), "score": best, "accuracy": np.array(right, np.float64)}
+
+    def columns(self) -> dict[str, Any]:
+        """The questions with their answers."""
+        asked = self.asked
+        return {
+            "question_id": asked.ids,
+            "image_id": asked.images,
+            "question": asked.questions,
+            "answers": pa.array(asked.answers, pa.list_(pa.string())),
+            "kind": asked.kinds,
+            "language": asked.languages,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """What the vocabulary covers."""
+        return {"coverage": asdict(self.coverage())}
+
+    def summary(self) -> str:
+        """How many questions and answers there are, and what can be right at best."""
+        covers = self.coverage()
+        return (
+            f"{len(self):,} questions, {covers.answers:,} answers; {covers.out_of_vocabulary:.1%} have none of these, so at "
+            f"best {covers.upper_bound:.1%} can be right"
+        )
+
+    def submission(self, predictions: pa.Table) -> tuple[str, str]:
+        """The list of results that the VQA server takes."""
+        pairs = zip(predictions["question_id"].to_pylist(), predictions["predicted"].to_pylist())
+        rows = [{"question_id": int(name) if name.isdigit() else name, "answer": answer} for name, answer in pairs]
+        return "vqa_results.json", json.dumps(rows, ensure_ascii=False)
 
     def shares(self) -> Float[Tensor, "A"]:
         """The mean score of each answer over the questions: where a head may begin."""
