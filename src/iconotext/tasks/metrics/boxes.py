@@ -71,7 +71,7 @@ def hits(found: Boxes, right: Boxes, convention: str = OFFICIAL) -> Bool[np.ndar
     """Whether each found box [x, y, width, height] counts as the right one."""
     rule = CONVENTIONS[convention]
     overlap = giou(found, right) if rule.generalised else iou(found, right, convention)
-    return overlap >= ENOUGH if rule.reaches else overlap > ENOUGH
+    return np.asarray(overlap >= ENOUGH if rule.reaches else overlap > ENOUGH)
 
 
 def from_corners(boxes: Boxes) -> Boxes:
@@ -81,7 +81,7 @@ def from_corners(boxes: Boxes) -> Boxes:
 
 
 def _share(part: Overlaps, whole: Overlaps) -> Overlaps:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
 
 
 def _areas(found: Boxes, right: Boxes, rule: Convention) -> tuple[Overlaps, Overlaps, Overlaps]:

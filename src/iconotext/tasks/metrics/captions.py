@@ -58,7 +58,10 @@ class CaptionScores:
         """The six figures; intervals by bootstrap over pictures, with CIDEr's word weights held fixed."""
         count, bleu = len(self.images), self.bleu()
         drawn = percentiles(self.bleu, count, seed, "BLEU")
-        found = [Figure(f"BLEU-{k + 1}", float(bleu[k]), *map(float, drawn[:, k]), count) for k in range(ORDERS)]
+        found = [
+            Figure(f"BLEU-{k + 1}", float(bleu[k]), float(drawn[0, k]), float(drawn[1, k]), count)
+            for k in range(ORDERS)
+        ]
         return [*found, figure("ROUGE-L", self.rouge_l, seed=seed), figure("CIDEr", self.cider, seed=seed)]
 
 

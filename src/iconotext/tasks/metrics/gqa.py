@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
-from iconotext.data.sources.gqa import Choices, GqaQuestion
+from iconotext.data.sources.published.gqa import Choices, GqaQuestion
 
 COMMON = ("color", "material", "shape")
 """The valid answers to what two things have in common."""

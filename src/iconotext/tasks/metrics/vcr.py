@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 def right(scores: Float[np.ndarray, "N K"], labels: Int[np.ndarray, "N"]) -> NDArray[np.float64]:
     """1 where the label has the highest score, the first of equal ones, else 0: Q→A, or QA→R with scores of reasons."""
-    return (scores.argmax(1) == labels).astype(np.float64)
+    return np.asarray(scores.argmax(1) == labels, np.float64)
 
 
 def both(answers: NDArray[np.float64], reasons: NDArray[np.float64]) -> NDArray[np.float64]:

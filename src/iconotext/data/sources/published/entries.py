@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from iconotext.core.errors import DataError
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class Entry:
 
     def text(self, name: str) -> str:
         """A string."""
-        return self._take(name, str, "a text")
+        return str(self._take(name, str, "a text"))
 
     def integer(self, name: str) -> int:
         """A whole number."""
-        return self._take(name, int, "a whole number")
+        return int(self._take(name, int, "a whole number"))
 
     def number(self, name: str) -> float:
         """A number."""
@@ -52,7 +50,7 @@ class Entry:
 
     def flag(self, name: str) -> bool:
         """True or false."""
-        return self._take(name, bool, "true or false")
+        return bool(self._take(name, bool, "true or false"))
 
     def key(self, name: str) -> str:
         """An id, which files have as a number or as a text, as a text."""
@@ -70,7 +68,7 @@ class Entry:
 
     def list(self, name: str) -> list[Any]:
         """A list of anything."""
-        return self._take(name, list, "a list")
+        return list(self._take(name, list, "a list"))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
@@ -102,7 +100,7 @@ class Entry:
         for number, value in enumerate(self.list(name)):
             yield Entry.of(f"{self.place}, {name!r} {number}", value)
 
-    def _take(self, name: str, kind: type[_T] | tuple[type, ...], wanted: str) -> Any:
+    def _take(self, name: str, kind: type | tuple[type, ...], wanted: str) -> Any:
         if name not in self.fields:
             raise self.wrong(f"there is no {name!r}")
         value = self.fields[name]
@@ -143,7 +141,7 @@ def read_json_lines(file: Path) -> list[Entry]:
         DataError: a line is no JSON object; the message gives its number.
     """
     entries = []
-    for place, line in read_lines(file):
+    for _, place, line in read_lines(file):
         try:
             value = json.loads(line)
         except ValueError as error:
@@ -152,11 +150,11 @@ def read_json_lines(file: Path) -> list[Entry]:
     return entries
 
 
-def read_lines(file: Path) -> Iterator[tuple[str, str]]:
-    """Each line that is not empty, without its end, and its place."""
+def read_lines(file: Path) -> Iterator[tuple[int, str, str]]:
+    """Each line that is not empty: its number from 1 on, its place in words, and itself without its end."""
     for number, line in enumerate(_read(file).split("\n"), 1):
         if line.strip():
-            yield f"{file} line {number}", line.removesuffix("\r")
+            yield number, f"{file} line {number}", line.removesuffix("\r")
 
 
 def once(entries: Sequence[Entry], keys: Sequence[Any]) -> None:

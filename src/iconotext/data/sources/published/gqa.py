@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from iconotext.data.sources.entries import Entry, read_list, read_object
+from iconotext.data.sources.published.corpus import Corpus, files, split_of
+from iconotext.data.sources.published.entries import Entry, read_list, read_object
 
 _UNCOUNTED = ("exist", "query: name", "choose name")
 """Steps of a question's program that the official count leaves out."""
@@ -79,7 +80,9 @@ def _question(question_id: str, entry: Entry) -> GqaQuestion:
         entry.text("question"),
         entry.text("answer") if "answer" in entry else "",
         entry.flag("isBalanced"),
-        *(types.text(name) if types else "" for name in ("structural", "semantic", "detailed")),
+        structural=types.text("structural") if types else "",
+        semantic=types.text("semantic") if types else "",
+        detailed=types.text("detailed") if types else "",
         group=groups.text("global") if groups and groups.fields.get("global") is not None else None,
         steps=sum(_counts(step) for step in program),
         entailed=entry.texts("entailed") if "entailed" in entry else (),
@@ -111,3 +114,33 @@ def _short_question(entry: Entry) -> ShortQuestion:
     label = entry.entry("label") if "label" in entry else Entry(entry.place, {})
     scores = {answer: label.number(answer) for answer in label.fields}
     return ShortQuestion(entry.key("question_id"), entry.key("img_id"), entry.text("sent"), scores)
+
+
+def bring(source: Path) -> Corpus:
+    """The questions of all files ``*questions*.json``, for GQA's task and for that of VQA."""
+    corpus = Corpus()
+    for file in files(source, r".*questions.*\.json", "*_questions.json"):
+        split = split_of(file)
+        for found in read_gqa(file).values():
+            place = f"{file} question {found.question_id}"
+            image = (found.image_id,)
+            corpus.picture(found.image_id, split, f"{found.image_id}.jpg")
+            shared = {"question_id": found.question_id, "image_id": found.image_id, "question": found.question}
+            answers = [found.answer] if found.answer else []
+            corpus.row("vqa", split, image, place, **shared, answers=answers, kind=found.structural)
+            corpus.row(
+                "gqa",
+                split,
+                image,
+                place,
+                **shared,
+                answer=found.answer,
+                balanced=found.balanced,
+                structural=found.structural,
+                semantic=found.semantic,
+                detailed=found.detailed,
+                group=found.group,
+                steps=found.steps,
+                entailed=list(found.entailed),
+            )
+    return corpus
