@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from rich.console import Console
 from safetensors.torch import save_file
 from tyro.conf import Positional, arg
@@ -77,6 +78,7 @@ def take_in(options: ConvertOptions, console: Console) -> None:
     release = candidates[0] if len(candidates) == 1 else recognise(candidates, source.state, config)
     if config is None and not release.published:
         raise ConfigError(f"{release.name}: give the config that {options.source} was trained with (--config FILE).")
+    torch.manual_seed(0)  # heads that the checkpoint lacks begin the same each time
     model, carried = convert(release, release.published if config is None else config, source.state)
     tokenizer = tokenizer_of(options, source, model)
     features = features_of(options, release, model)

@@ -59,9 +59,11 @@ def run(options: SystemsOptions) -> None:
     """
     console = Console(highlight=False)
     if not options.name:
-        table = Table("name", *COLUMNS, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in COLUMNS:
+            table.add_column(column, no_wrap=column in ("system", "streams"))
         for page in SYSTEMS.values():
-            table.add_row(page.name, *row(page))
+            table.add_row(page.name, *row(page)[1:])
         console.print(table)
         return
     page = page_of(options.name, options.size)

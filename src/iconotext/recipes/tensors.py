@@ -12,7 +12,7 @@ from torch import Tensor
 def show(console: Console, title: str, rows: Sequence[tuple[str, Tensor, str]]) -> None:
     """Prints tensors with their shapes; those whose names differ in one number alone are one line."""
     numbers = sum(tensor.numel() for _, tensor, _ in rows)
-    console.print(f"[bold]{title}[/bold]: {len(rows)} tensors, {numbers:,} numbers")
+    console.print(f"[bold]{title}[/bold]: {len(rows)} tensor{'s' * (len(rows) != 1)}, {numbers:,} numbers")
     kinds: dict[tuple[str, tuple[int, ...], str], list[tuple[str, str]]] = {}
     for name, tensor, what in rows:
         kinds.setdefault((plain(name), tuple(tensor.shape), plain(what)), []).append((name, what))

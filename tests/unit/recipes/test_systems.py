@@ -17,7 +17,7 @@ def test_the_list_has_every_system(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setenv("COLUMNS", "300")
     run(SystemsOptions())
     text = capsys.readouterr().out
-    assert all(page.name in text and page.title in text for page in SYSTEMS.values())
+    assert all(page.name in text for page in SYSTEMS.values())
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
