@@ -18,11 +18,9 @@ OBJECTIVES = {"mlm": "mlm", "matched": "itm", "qa": "iqa", **HEADS}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    found = []
-    for system in ("lxmert", "lxmert_hf"):
-        cases = find(metafunc.config.getoption("--golden"), system)
-        assert cases, f"no recorded case of {system} under --golden"
-        found += cases
+    folder = metafunc.config.getoption("--golden")
+    found = [*find(folder, "lxmert"), *find(folder, "lxmert_hf")]
+    assert found, "no recorded case of LXMERT under --golden"
     metafunc.parametrize("case", found, ids=[f"{case.info['system']}-{case.folder.name}" for case in found])
 
 
