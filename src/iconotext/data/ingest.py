@@ -42,13 +42,15 @@ class Rules:
 
     ``split`` are the shares of train, validation and test, given by a hash of the picture's id; ``language`` is that of
     texts whose source names none ("auto": by script); ``max_side`` bounds a picture's longest side in pixels; ``shard`` is the
-    number of items that are written at a time.
+    number of items that are written at a time. With ``listed`` the source lists its pictures by id: a picture may have no
+    text, and equal files under two ids are two pictures.
     """
 
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
     language: str = "auto"
     max_side: int = 1333
     shard: int = 500
+    listed: bool = False
 
     def split_of(self, item: Item) -> str:
         """The source's split where it names one, else by the hash of the id: it never moves when pictures are added."""
@@ -112,8 +114,8 @@ def write_shards(writer: DataSetWriter, items: Sequence[Item], rules: Rules, wor
                 yield len(part)
             else:
                 journal, rows = Journal(), _Rows()
-                for prepared in pool.map(partial(_prepare, max_side=rules.max_side), part):
-                    rows.add(_settle(prepared, digests, ids), rules, journal)
+                for prepared in pool.map(partial(_prepare, rules=rules), part):
+                    rows.add(_settle(prepared, {} if rules.listed else digests, ids), rules, journal)
                     yield 1
                 rows.write(writer, index)
                 write_json(file, asdict(journal))
@@ -136,17 +138,17 @@ def discard(writer: DataSetWriter) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(item: Item, max_side: int) -> _Ready | Skipped:
+def _prepare(item: Item, rules: Rules) -> _Ready | Skipped:
     """Read, check and convert one picture; runs in a thread."""
     if item.problem:
         return Skipped(item.name, "unusable entry", item.problem)
     if not item.file.is_file():
         return Skipped(item.name, "missing", REASONS["missing"])
-    if not item.texts:
+    if not item.texts and not rules.listed:
         return Skipped(item.name, "no text", REASONS["no text"])
     try:
         data = item.file.read_bytes()
-        return _Ready(item, hashlib.sha256(data).hexdigest(), normalise(data, max_side))
+        return _Ready(item, hashlib.sha256(data).hexdigest(), normalise(data, rules.max_side))
     except (OSError, DataError) as error:
         return Skipped(item.name, "unreadable", str(error))
 

@@ -26,7 +26,7 @@ from iconotext.data.tables import IMAGE_ROWS, SCHEMAS, to_table, write_bytes, wr
 __all__ = ["SCHEMAS", "DataSet", "DataSetWriter", "fingerprint", "to_table", "write_bytes", "write_json", "write_table"]
 
 FORMAT = "iconotext-dataset/1"
-SPLITS = ("train", "validation", "test", "test_unseen")
+SPLITS = ("train", "validation", "test", "test_unseen", "testA", "testB")
 _REPORTS = ("report.json", "report.txt")  # What a run leaves that found nothing it could use.
 
 

@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from tyro.conf import Positional
 
 import iconotext
 from iconotext.core.errors import ConfigError, DataError
-from iconotext.data.ingest import REASONS, SPLITS, Journal, Rules, discard, journals, write_shards
-from iconotext.data.records import DataSet, DataSetWriter, write_bytes, write_json
-from iconotext.data.sources import Columns, Item, read_source
+from iconotext.data.ingest import REASONS, Journal, Rules, discard, journals, write_shards
+from iconotext.data.listed import Sorted, items_of, write_rows
+from iconotext.data.records import SPLITS, DataSet, DataSetWriter, write_bytes, write_json
+from iconotext.data.sources import Columns, Item, read_source, writable
+from iconotext.data.sources.published import FORMATS, Corpus
 from iconotext.recipes.bars import bar
 
 
@@ -35,11 +37,14 @@ class IngestOptions:
     SOURCE is the folder of the pictures. The texts come from a .txt beside each picture (a line is a text), from a table
     named with --table (CSV, TSV, JSONL, Parquet: a row is a text), or from COCO captions (--table FILE.json).
 
+    With --format SOURCE is the folder of a published corpus's annotations (VQA, GQA, RefCOCO, ...), or one file of them; the
+    pictures are looked for in --images.
+
     What cannot be used (corrupt, missing, duplicate, without text) is skipped, and listed in OUT/report.txt.
     """
 
     source: Positional[Path]
-    """Folder of the pictures."""
+    """Folder of the pictures, or, with --format, of the annotations."""
     out: Positional[Path]
     """Folder of the data set. A run that was interrupted goes on where it stopped."""
     table: Path | None = None
@@ -54,6 +59,10 @@ class IngestOptions:
     """Column that says train, validation or test; without it --split decides."""
     language_column: str = ""
     """Column with the language of the text."""
+    format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
+    """A published corpus whose files SOURCE holds, with their published names."""
+    images: Path | None = None
+    """Folder of that corpus's pictures, at any depth; SOURCE if left out."""
     language: str = "auto"
     """Language of the texts (en, zh, ...); auto tells it from the script: zh, ja, ko, en for Latin letters, else und."""
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
@@ -81,14 +90,21 @@ def run(options: IngestOptions) -> DataSet:
     _check(options)
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.print(f"reading {options.table or options.source}")
-    items = read_source(options.source, options.table, _columns(options), options.encoding)
-    writer = DataSetWriter(options.out, options.source.resolve().name, _made_by(options, items), [])
+    corpus = FORMATS[options.format](options.source) if options.format else Corpus()
+    items = _items(options, corpus)
+    writer = DataSetWriter(options.out, options.source.resolve().name, _made_by(options, items, corpus), [])
     if not writer.finished:
         _write_with_bar(writer, items, options)
         report = _report(journals(writer), len(items))
+        rows = Sorted.of(corpus.rows, {image for shard in journals(writer) for image in shard.kept})
+        report |= rows.report() if options.format else {}
         write_json(options.out / "report.json", report)
         write_bytes(options.out / "report.txt", _as_text(report).encode())
-        writer.languages = report["languages"]
+        if report["images"] and not (options.strict and report["skipped"]):
+            languages = write_rows(writer, rows.kept, _rules(options))
+            writer.languages = sorted({*report["languages"], *languages})
+            if corpus.classes:
+                write_json(options.out / "classes.json", {"classes": list(corpus.classes), "colours": []})
     report = json.loads((options.out / "report.json").read_text("utf-8"))
     message = f"{report['skipped']} of {report['items']} items cannot be used: see {options.out}/report.txt"
     strict = options.strict and report["skipped"] > 0
@@ -103,12 +119,25 @@ def run(options: IngestOptions) -> DataSet:
 
 
 def _check(options: IngestOptions) -> None:
+    if options.images and not options.format:
+        raise ConfigError("--images belongs to --format; without it SOURCE is the folder of the pictures")
+    if options.table and options.format:
+        raise ConfigError(f"--table and --format {options.format}: the annotations are in SOURCE; leave out --table")
     if min(options.split) < 0 or abs(sum(options.split) - 1) > 1e-6:
         raise ConfigError(f"--split {options.split}: name three shares that add up to 1, such as 0.9 0.05 0.05")
     bounds = {"--max-side": (options.max_side, 1), "--shard": (options.shard, 1), "--workers": (options.workers, 0)}
     for flag, (value, least) in bounds.items():
         if value < least:
             raise ConfigError(f"{flag} {value}: name at least {least}")
+
+
+def _items(options: IngestOptions, corpus: Corpus) -> list[Item]:
+    if not options.format:
+        return read_source(options.source, options.table, _columns(options), options.encoding)
+    folder = options.images or (options.source if options.source.is_dir() else options.source.parent)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder: name the folder of the pictures with --images")
+    return [writable(item) for item in items_of(corpus, folder)]
 
 
 def _columns(options: IngestOptions) -> Columns:
@@ -118,18 +147,22 @@ def _columns(options: IngestOptions) -> Columns:
 
 
 def _rules(options: IngestOptions) -> Rules:
-    return Rules(options.split, options.language, options.max_side, options.shard)
+    return Rules(options.split, options.language, options.max_side, options.shard, listed=options.format is not None)
 
 
-def _made_by(options: IngestOptions, items: Sequence[Item]) -> dict[str, Any]:
+def _made_by(options: IngestOptions, items: Sequence[Item], corpus: Corpus) -> dict[str, Any]:
     """Everything that decides the content: the options, and a digest of the source's entries and the sizes of its files."""
     digest = hashlib.sha256()
     for item in items:
         size = item.file.stat().st_size if item.file.is_file() else -1
         entry = (item.name, item.image_id, item.texts, item.split, item.problem, size)
         digest.update(ascii(entry).encode())
+    for row in corpus.rows:
+        digest.update(ascii((row.table, row.split, row.images, row.values)).encode())
     told = {
         "source": str(options.source.resolve()),
+        "format": options.format or "",
+        "images": str(options.images.resolve()) if options.images else "",
         "table": str(options.table.resolve()) if options.table else "",
         "columns": asdict(_columns(options)),
         "encoding": options.encoding,
@@ -168,11 +201,19 @@ def _as_text(report: dict[str, Any]) -> str:
         f"splits: {splits}",
         f"languages: {', '.join(report['languages'])}",
         f"skipped: {reasons or 'nothing'}",
+        *(
+            f"{table}: {counts['kept']} kept, {counts['without picture']} without their picture"
+            for table, counts in report.get("rows", {}).items()
+        ),
     ]
     for reason, explained in REASONS.items():
         items = [item for item in report["skipped_items"] if item["reason"] == reason]
         if items:
             lines += ["", f"{reason} ({explained}):", *(f"  {item['item']}: {item['detail']}" for item in items)]
+    dropped = report.get("rows_without_picture", [])
+    if dropped:
+        lines += ["", "without picture (annotations that are left out):"]
+        lines += [f"  {row['place']}: {row['table']} of picture {row['image_id']}" for row in dropped]
     return "\n".join([*lines, ""])
 
 

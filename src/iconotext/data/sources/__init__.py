@@ -11,7 +11,7 @@ from iconotext.data.sources.folder import read_folder
 from iconotext.data.sources.item import Item
 from iconotext.data.sources.table import Columns, read_table
 
-__all__ = ["Columns", "Item", "read_source"]
+__all__ = ["Columns", "Item", "read_source", "writable"]
 
 
 def read_source(source: Path, table: Path | None, columns: Columns, encoding: str = "utf-8-sig") -> list[Item]:
@@ -28,10 +28,10 @@ def read_source(source: Path, table: Path | None, columns: Columns, encoding: st
         items = read_coco(source, table)
     else:
         items = read_table(source, table, columns, encoding)
-    return [_writable(item) for item in items]
+    return [writable(item) for item in items]
 
 
-def _writable(item: Item) -> Item:
+def writable(item: Item) -> Item:
     """The item with "?" for what is no Unicode, which file names and JSON escapes may hold and no table can."""
     texts = tuple(replace(caption, text=_unicode(caption.text)) for caption in item.texts)
     return replace(item, name=_unicode(item.name), image_id=_unicode(item.image_id), texts=texts)

@@ -81,7 +81,8 @@ def from_corners(boxes: Boxes) -> Boxes:
 
 
 def _share(part: Overlaps, whole: Overlaps) -> Overlaps:
-    return np.asarray(np.divide(part, whole, out=np.zeros_like(part), where=whole > 0))
+    share: Overlaps = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return share
 
 
 def _areas(found: Boxes, right: Boxes, rule: Convention) -> tuple[Overlaps, Overlaps, Overlaps]:

@@ -20,6 +20,8 @@ from iconotext.data.sources.published import (
 )
 from iconotext.data.sources.published.corpus import Corpus
 
+__all__ = ["FORMATS", "Corpus"]
+
 FORMATS: Mapping[str, Callable[[Path], Corpus]] = MappingProxyType(
     {
         "coco_captions": coco.bring_captions,

@@ -57,9 +57,10 @@ def read_conceptual_captions(file: Path) -> dict[str, str]:
 
 
 def bring(source: Path) -> Corpus:
-    """Captions of all tables; pictures are called by checksum or by line, whatever their suffix."""
+    """Captions of all tables, or of ``caption_*.json`` alone; pictures are called by checksum or by line, with any suffix."""
     corpus = Corpus()
-    for file in files(source, r".*\.tsv|caption_.*\.json", "*.tsv or caption_*.json"):
+    found = files(source, r".*\.tsv|caption_.*\.json", "*.tsv or caption_*.json")
+    for file in [file for file in found if file.suffix == ".tsv"] or found:
         if file.suffix == ".json":
             for image, caption in read_conceptual_captions(file).items():
                 corpus.captions(image, split_of(file), (image,), (caption,))

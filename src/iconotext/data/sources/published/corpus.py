@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,10 @@ class Corpus:
             self.pictures[image_id] = Picture(image_id, names, split)
 
     def captions(self, image_id: str, split: str, names: tuple[str, ...], texts: tuple[str, ...]) -> None:
-        """Take up a picture with all its texts; those that are empty are left out."""
+        """Take up a picture with its texts, after those that it has already; empty ones are left out."""
+        before = self.pictures.get(image_id, Picture(image_id, names, split))
         captions = tuple(Caption(text) for text in texts if text.strip())
-        self.pictures[image_id] = Picture(image_id, names, split, captions)
+        self.pictures[image_id] = replace(before, texts=before.texts + captions)
 
     def row(self, table: str, split: str, images: tuple[str, ...], place: str, **values: Any) -> None:
         """Take up a row."""

@@ -77,13 +77,11 @@ def read_nlvr2_short(file: Path) -> list[ShortStatement]:
 
 
 def bring(source: Path) -> Corpus:
-    """The statements that have a label, of all files train, dev, test1, test2 and so on, ``.json`` or ``.jsonl``."""
+    """The statements of all files train, dev, test1, test2 and so on, ``.json`` or ``.jsonl``."""
     corpus = Corpus()
     for file in files(source, r"(train|dev|test\w*)\.jsonl?", "train.json, dev.json or test1.json"):
         split = split_of(file)
         for found in read_nlvr2(file):
-            if found.label is None:
-                continue
             for image in (found.left_image, found.right_image):
                 corpus.picture(image, split, f"{image}.png", image)
             corpus.row(

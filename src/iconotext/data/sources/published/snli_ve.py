@@ -51,13 +51,12 @@ def _hypothesis(entry: Entry) -> Hypothesis:
 
 
 def bring(source: Path) -> Corpus:
-    """The sentences that annotators agreed on, of all files ``snli_ve_*.jsonl``, or ``train``, ``dev`` and ``test``."""
+    """The sentences of all files ``snli_ve_*.jsonl``, or where there are none of ViLBERT's ``train``, ``dev`` and ``test``."""
     corpus = Corpus()
-    for file in files(source, r"(snli_ve_)?(train|dev|test)\.jsonl", "snli_ve_*.jsonl"):
+    listed = files(source, r"(snli_ve_)?(train|dev|test)\.jsonl", "snli_ve_*.jsonl")
+    for file in [file for file in listed if file.name.startswith("snli_ve_")] or listed:
         split = split_of(file)
         for found in read_snli_ve(file):
-            if found.label == UNDECIDED:
-                continue
             corpus.picture(found.image_id, split, f"{found.image_id}.jpg")
             corpus.row(
                 "entailment",

@@ -1,0 +1,106 @@
+"""A published corpus as a data set: its pictures are looked for in a folder, its rows follow the pictures that were found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from iconotext.data.ingest import Rules
+from iconotext.data.records import SCHEMAS, DataSetWriter
+from iconotext.data.sources.item import Caption, Item, files_below, is_picture
+from iconotext.data.sources.published.corpus import Corpus, Row
+
+ROWS = 65_536
+"""Rows of a file."""
+
+
+def items_of(corpus: Corpus, folder: Path) -> list[Item]:
+    """The corpus's pictures with their files; where none of a picture's names is found, the file is one that is not there."""
+    places = _Places(folder)
+    return [
+        Item(found.names[0], folder / places.find(found.names), found.image_id, found.texts, found.split)
+        for found in corpus.pictures.values()
+    ]
+
+
+class _Places:
+    """Where the pictures of a folder lie: by path, by name, and by name without suffix; the first in order of paths counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._place: dict[str, str] = {}
+        paths = [name for name in files_below(folder) if is_picture(name)]
+        for key in (lambda path: path.as_posix(), lambda path: path.name, lambda path: path.stem):
+            for name in paths:
+                self._place.setdefault(key(PurePosixPath(name)), name)
+
+    def find(self, names: Sequence[str]) -> str:
+        """The first of some names that is there, else, with any suffix, the first of those without folders; or the first."""
+        ways = [*names, *(PurePosixPath(name).stem for name in names if "/" not in name)]
+        return next((self._place[way] for way in ways if way in self._place), names[0])
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The rows whose pictures are all there, and the others with the first of their pictures that is not."""
+
+    kept: list[Row] = field(default_factory=list)
+    dropped: list[tuple[Row, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], there: Collection[str]) -> Sorted:
+        """Rows by whether all their pictures are among ``there``."""
+        found = cls()
+        for row in rows:
+            missing = next((image for image in row.images if image not in there), None)
+            if missing is None:
+                found.kept.append(row)
+            else:
+                found.dropped.append((row, missing))
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """What a report says of the rows."""
+        kept, dropped = Counter(row.table for row in self.kept), Counter(row.table for row, _ in self.dropped)
+        return {
+            "rows": {
+                table: {"kept": kept[table], "without picture": dropped[table]} for table in sorted({*kept, *dropped})
+            },
+            "rows_without_picture": [
+                {"table": row.table, "place": row.place, "image_id": image} for row, image in self.dropped
+            ],
+        }
+
+
+def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules) -> list[str]:
+    """Write the tables, ``ROWS`` rows a file, and return the languages of their texts."""
+    languages = set()
+    for (table, split), values in _tables(rows, rules).items():
+        for index, begin in enumerate(range(0, len(values), ROWS)):
+            part = values[begin : begin + ROWS]
+            writer.write(table, split, index, {name: [row[name] for row in part] for name in SCHEMAS[table].names})
+        languages.update(row["language"] for row in values if "language" in row)
+    return sorted(languages)
+
+
+def _tables(rows: Sequence[Row], rules: Rules) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        values = {name: _unicode(value) for name, value in row.values.items()}
+        tables.setdefault((row.table, row.split), []).append({**values, **dict(_language(row, rules))})
+    return tables
+
+
+def _unicode(value: Any) -> Any:
+    """A value with "?" for what is no Unicode, which JSON escapes may hold and no table can."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return [_unicode(part) for part in value] if isinstance(value, list) else value
+
+
+def _language(row: Row, rules: Rules) -> Iterator[tuple[str, str]]:
+    if "language" in SCHEMAS[row.table].names:
+        text = row.values["text" if "text" in row.values else "question"]
+        yield "language", rules.language_of(Caption(text))
