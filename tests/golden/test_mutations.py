@@ -118,10 +118,10 @@ MUTATIONS = (
     ),
     Mutation("bert_hf", "a pooler with relu", "test_bert", page(pool=FirstToken("relu"))),
     Mutation("vilbert_beta", "sides added, not multiplied", "test_vilbert", added),
-    Mutation("vilbert_beta", "norms with eps 1e-5", "test_vilbert", page(eps=1e-5), ("encoder",)),
+    Mutation("vilbert_beta", "norms with eps 1e-5", "test_vilbert", page(eps=1e-5)),
     Mutation("lxmert", "cross-attention not tied", "test_lxmert", untied, TRAINED),
     Mutation("visualbert", "words and regions in exchanged segments", "test_visualbert", segments_exchanged),
-    Mutation("vlp", "norms with eps 1e-12", "test_vlp", page(eps=1e-12), ("encoder",)),
+    Mutation("vlp", "norms with eps 1e-12", "test_vlp", page(eps=1e-12)),
 )
 
 
