@@ -75,8 +75,8 @@ class Reader:
 
 
 HEAD_LAYER = (
-    "last hidden layer of the box head, layer-normalised (mean 0, variance 1 over the entries of a region), and 9 zeros; for "
-    "a box that is the whole picture instead of the zeros the quartiles of red, green and blue over every fourth pixel, "
+    "last hidden layer of the box head, layer-normalised (mean 0, variance 1 over the entries of a region), and 9 zeros; of "
+    "a box that is the whole picture 256 zeros, and the quartiles of red, green and blue over every fourth pixel, "
     "(value - 127.5) / 64"
 )
 """The feature from which class, colour and box are read by one linear layer each, and what the picture looks like.
@@ -123,15 +123,24 @@ class Labelled:
     def detections(
         self, rows: slice | Tensor, boxes: Float[np.ndarray, "R 4"], scores: Float[Tensor, "R"], picture: Fitted
     ) -> Detections:
-        """Some rows as the regions of one picture, with their boxes in its own pixels."""
-        seen = self.features[rows].cpu().numpy()
-        around = np.where(covers(boxes, picture.size)[:, None], surroundings(picture), np.float32(0))
-        attribute_scores, attributes = self.attributes[rows].max(dim=-1)
+        """Some rows as the regions of one picture, with their boxes in its own pixels.
+
+        A box that is the whole picture is no thing: it has the surroundings, the background's class, no attribute, score 0.
+        """
+        whole = covers(boxes, picture.size)[:, None]
+        probs = self.probs[rows].cpu().numpy()
+        attribute_scores, attributes = (part.cpu().numpy() for part in self.attributes[rows].max(dim=-1))
         return Detections(
             boxes=boxes.astype(np.float32),
-            scores=scores.cpu().numpy(),
-            features=np.concatenate([seen, around], axis=1),
-            class_probs=self.probs[rows].cpu().numpy(),
-            attributes=(attributes - 1).to(torch.int32).cpu().numpy(),
-            attribute_scores=attribute_scores.cpu().numpy(),
+            scores=np.where(whole[:, 0], np.float32(0), scores.cpu().numpy()),
+            features=np.concatenate(
+                [
+                    np.where(whole, np.float32(0), self.features[rows].cpu().numpy()),
+                    np.where(whole, surroundings(picture), np.float32(0)),
+                ],
+                axis=1,
+            ),
+            class_probs=np.where(whole, np.eye(1, probs.shape[1], dtype=np.float32), probs),
+            attributes=np.where(whole[:, 0], -1, attributes - 1).astype(np.int32),
+            attribute_scores=np.where(whole[:, 0], np.float32(0), attribute_scores),
         )
