@@ -66,7 +66,7 @@ VL_BERT = System(
         "and height, not one pixel before.",
         "Answers are read off the pooled [CLS], not off a [MASK] after the question.",
         "Features are those at hand, as in the original's `prec` models, where regions that overlap a hidden one leak; "
-        "`iconotext pretrain --retake` takes the hidden pixels out before, as its `e2e` models do.",
+        "`--retake` of pretrain takes the hidden pixels out before, as its `e2e` models do.",
         "Weight decay spares norms and biases; the map of appearances begins as the other maps do.",
     ),
 )
