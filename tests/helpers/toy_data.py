@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import torch
 
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.seed import generator
-from iconotext.data.records import DataSet, DataSetWriter, write_table
+from iconotext.data.records import SCHEMAS, DataSet, DataSetWriter, write_table
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
 from iconotext.data.words import Words
 from iconotext.models.checkpoint import Features, save
@@ -23,6 +24,15 @@ COLOURS = ("red", "blue", "green")
 FEATURES = len(THINGS) + len(COLOURS)
 PRINT = Fingerprint("toy", "none", "pool", "none", "RGB", "all", "float16", FEATURES, len(THINGS) + 1, len(COLOURS))
 SPLITS = {"train": 48, "validation": 8, "test": 12}
+
+
+COLUMNS = (
+    ("texts", "text"),
+    ("vqa", "question"),
+    ("expressions", "text"),
+    ("choices", "question"),
+    ("statements", "text"),
+)
 
 
 def scene(image_id: str) -> list[tuple[int, int]]:
@@ -58,6 +68,43 @@ def questions(image_id: str) -> list[tuple[str, list[str], str]]:
     ]
 
 
+def boxes_of(image_id: str) -> list[list[float]]:
+    """Where its things are, side by side."""
+    return [[60.0 * i, 40.0, 60.0 * i + 50, 90.0] for i in range(len(scene(image_id)))]
+
+
+def expressions(image_id: str) -> list[tuple[str, int, list[float]]]:
+    """(description, which thing, its box) of each thing."""
+    things = zip(scene(image_id), boxes_of(image_id))
+    return [(f"the {COLOURS[paint]} {THINGS[thing]}", i, box) for i, ((thing, paint), box) in enumerate(things)]
+
+
+def choice(image_id: str) -> tuple[str, list[str], int, list[str], int]:
+    """A question on the first thing's colour, three answers, the right one, three reasons, the right one."""
+    (thing, paint), (other, tint) = scene(image_id)[:2]
+    names = [f"because {named(other, colour)}[1] is beside the {THINGS[thing]}[0]" for colour in range(len(COLOURS))]
+    answers = [f"the {THINGS[thing]}[0] is {colour}" for colour in COLOURS]
+    return f"what colour is the {THINGS[thing]}[0]", answers, paint, names, tint
+
+
+def statement(left: str, right: str, number: int) -> tuple[str, bool]:
+    """A statement on two images, and whether it is true."""
+    thing = number % len(THINGS)
+    there = [thing in {one for one, _ in scene(image)} for image in (left, right)]
+    return f"both pictures show a {THINGS[thing]}", all(there)
+
+
+def entailment(image_id: str) -> list[tuple[str, str]]:
+    """(sentence, label): true, of another colour, of a thing that is not there."""
+    (thing, paint), inside = scene(image_id)[0], {one for one, _ in scene(image_id)}
+    absent = next(other for other in range(len(THINGS)) if other not in inside)
+    return [
+        (named(thing, paint), "entailment"),
+        (named(thing, (paint + 1) % len(COLOURS)), "contradiction"),
+        (named(absent, paint), "neutral"),
+    ]
+
+
 def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
     """The data set, without pictures: regions are all that a model reads."""
     writer = DataSetWriter(path, "toy", {"command": "toy"}, ["en"])
@@ -72,7 +119,40 @@ def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
         ids, owners, questions_, answers, kinds = zip(*asked)
         rows = {"question_id": ids, "image_id": owners, "question": questions_, "answers": answers, "kind": kinds}
         writer.write("vqa", split, 0, {**rows, "language": ["en"] * len(ids)})
+        for name, rows in tables_of(split, images).items():
+            columns = {column: [row[column] for row in rows] for column in SCHEMAS[name].names}
+            writer.write(name, split, 0, columns)
     return writer.finish()
+
+
+def tables_of(split: str, images: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the tables of all other tasks."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    common = {"language": "en"}
+    for number, image in enumerate(images):
+        boxes, own = boxes_of(image), {"image_id": image, **common}
+        nothing = {"classes": [0] * len(boxes), "colours": [0] * len(boxes), "sizes": [""] * len(boxes)}
+        rows.setdefault("objects", []).append({**own, "boxes": boxes, **nothing})
+        for text, thing, box in expressions(image):
+            found = {"expression_id": f"{image}-e{thing}", "text": text, "object": thing, "box": box}
+            rows.setdefault("expressions", []).append({**own, **found})
+        question, answers, answer, reasons, reason = choice(image)
+        options = {"answers": answers, "answer": answer, "reasons": reasons, "reason": reason, "objects": [0]}
+        rows.setdefault("choices", []).append({**own, "choice_id": f"{image}-c", "question": question, **options})
+        other = images[(number + 1) % len(images)]
+        text, label = statement(image, other, number)
+        pair = {"statement_id": f"{split}-1-{number}-0", "left_image": image, "right_image": other}
+        rows.setdefault("statements", []).append({**common, **pair, "text": text, "label": label})
+        for n, (text, label) in enumerate(entailment(image)):
+            entry = {"entailment_id": f"{image}-h{n}", "text": text, "label": label}
+            rows.setdefault("entailment", []).append({**own, **entry})
+        asked = questions(image)
+        for n, (question, (answer,), kind) in enumerate(asked):
+            types = {"structural": "query" if kind == "colour" else "verify", "semantic": "attr", "detailed": kind}
+            entry = {"question_id": f"{image}-g{n}", "question": question, "answer": answer, "balanced": True, **types}
+            entry |= {"group": None, "steps": 2, "entailed": [f"{image}-g{1 - n}"]}
+            rows.setdefault("gqa", []).append({**own, **entry})
+    return rows
 
 
 def make_store(path: Path, splits: dict[str, int] = SPLITS, fingerprint: Fingerprint = PRINT) -> RegionStore:
@@ -104,11 +184,7 @@ def regions(image_id: str, things: Sequence[tuple[int, int]]) -> ImageRegions:
 
 def make_words(data: DataSet) -> Words:
     """A tokenizer that knows all its words."""
-    texts = [
-        data.table(table, split, [column])
-        for table, column in (("texts", "text"), ("vqa", "question"))
-        for split in SPLITS
-    ]
+    texts = [data.table(table, split, [column]) for table, column in COLUMNS for split in SPLITS]
     return Words.train([text for table in texts for text in table.column(0).to_pylist()], 200)
 
 

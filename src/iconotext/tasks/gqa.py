@@ -70,6 +70,7 @@ class GqaOptions:
 class GqaQuestions(Questions):
     """The questions of GQA."""
 
+    task = GQA.name
     figure = "GQA accuracy"
 
     def __init__(self, rows: list[dict[str, Any]], source: Source, answers: tuple[str, ...]) -> None:

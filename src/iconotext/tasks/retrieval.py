@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from iconotext.core.batch import Loss
@@ -31,13 +31,14 @@ class Retrieval:
     Head: one score from the pooled pair. Group: the true pair first, then the wrong ones.
     Loss: mean over the groups. "triplet": max(0, margin + wrong - true) on the sigmoid of the scores, mean over the wrong pairs
     (UNITER). "softmax": cross entropy of the true pair in its group (ViLBERT, with one random image, one random text and one
-    hard text). A wrong pair that by chance is true (``Batch.matched``) is left out.
+    hard text). "circle": the circle loss on the scores themselves, mean of the one against other images and the one against
+    other texts (UNIMO). A wrong pair that by chance is true (``Batch.matched``) is left out.
     ``negatives`` and ``hard`` are as in ``Groups``.
     """
 
     name: ClassVar[str] = "retrieval"
     table: ClassVar[str] = "texts"
-    form: Literal["triplet", "softmax"] = "triplet"
+    form: Literal["triplet", "softmax", "circle"] = "triplet"
     margin: float = 0.2
     negatives: int = 1
     hard: int = 0
@@ -55,6 +56,11 @@ class Retrieval:
             chance = grouped.sigmoid()
             missed = (self.margin + chance[:, 1:] - chance[:, :1]).clamp(min=0) * wrong
             each = missed.sum(1) / wrong.sum(1).clamp(min=1)
+        elif self.form == "circle":
+            images_and_texts = (part.tensor_split([self.negatives], 1) for part in (grouped[:, 1:], wrong))
+            sides = [side for side in zip(*images_and_texts, strict=True) if side[0].shape[1]]
+            losses = torch.stack([circle(grouped[:, 0], *side, self.margin) for side in sides]).sum(0)
+            each = losses / torch.stack([counted.any(1) for _, counted in sides]).sum(0).clamp(min=1)
         else:
             left = torch.cat([grouped[:, :1], grouped[:, 1:].masked_fill(~wrong, -torch.inf)], 1)
             each = left.logsumexp(1) - left[:, 0]
@@ -66,12 +72,26 @@ class Retrieval:
         return Groups(pairs, self.negatives, self.hard)
 
 
+def circle(
+    true: Float[Tensor, "E"], wrong: Float[Tensor, "E W"], counted: Bool[Tensor, "E W"], margin: float
+) -> Float[Tensor, "E"]:
+    """The circle loss of scores that are to reach 1 and 0 (Sun et al., CVPR 2020), as UNIMO's code has it with scale 1.
+
+    log(1 + exp(p) * sum of exp(n)): p pulls a true score up, n pushes a wrong one down, each the harder the farther it is from
+    where it is to be.
+    """
+    pull, push = (1 + margin - true).clamp(min=0).detach(), (wrong + margin).clamp(min=0).detach()
+    up, down = pull * (1 - margin - true), push * (wrong - margin)
+    return nn.functional.softplus(up + down.masked_fill(~counted, -1e4).logsumexp(1))
+
+
 @dataclass(frozen=True)
 class RetrievalOptions:
     """Fine-tune a pre-trained model to tell the picture of a text from others, and the text of a picture."""
 
-    loss: Literal["softmax", "triplet"] = "softmax"
-    """softmax: cross entropy over the group, as ViLBERT; triplet: a margin of 0.2 between sigmoids, as UNITER."""
+    loss: Literal["softmax", "triplet", "circle"] = "softmax"
+    """softmax: cross entropy over the group, as ViLBERT; triplet: a margin of 0.2 between sigmoids, as UNITER; circle: the
+    circle loss with a margin of 0.2, as UNIMO."""
     negatives: int = 1
     """Other pictures, and as many other texts, that each true pair is told from."""
     hard: int = 1

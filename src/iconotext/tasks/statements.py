@@ -130,9 +130,9 @@ class Judged(Examples):
     def measures(self, said: Said) -> list[Measure]:
         """Accuracy, and consistency: the share of sentences that are judged right on every pair of pictures."""
         known = ~np.isnan(said["accuracy"])
-        sentences = np.array([self._sentence(row) for row in self.rows])[known]
+        sentences = [self._sentence(row) for row, there in zip(self.rows, known) if there]
         whole = consistent(said["accuracy"][known], sentences)
-        consistency = Measure("statements, consistency", whole, np.unique(sentences).tolist())
+        consistency = Measure("statements, consistency", whole, sorted(set(sentences)))
         return [Measure("statements, accuracy", said["accuracy"], self.units, self.kinds), consistency]
 
     def _sentence(self, row: dict[str, Any]) -> str:

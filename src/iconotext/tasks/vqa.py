@@ -165,6 +165,7 @@ class Coverage:
 class Questions(Examples):
     """The examples of VQA."""
 
+    task: ClassVar[str] = VQA.name
     figure = "VQA accuracy"
 
     def __init__(self, asked: Asked, words: Words, store: RegionStore, answers: Sequence[str]) -> None:
@@ -194,7 +195,7 @@ class Questions(Examples):
         for i, row in enumerate(rows):
             part = slice(self._begin[row], self._begin[row + 1])
             targets[i, self._answer[part]] = self._score[part]
-        return TaskBatch(VQA.name, batch, torch.from_numpy(targets))
+        return TaskBatch(self.task, batch, torch.from_numpy(targets))
 
     def said(self, rows: Rows, scores: Float[Tensor, "n A"]) -> Said:
         """The answer with the highest score, its score in 0-1, and its accuracy."""

@@ -1,52 +1,160 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from samples import PAGES, shake
+from samples import PAGES, shake, tiny
 
+from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
-from iconotext.data.pair import PairTable
+from iconotext.models.system import System
 from iconotext.models.task import TaskModel
-from iconotext.tasks.base import Examples, Task, predict
-from iconotext.tasks.retrieval import Groups, Retrieval
-from iconotext.tasks.vqa import VQA, Asked, Questions
+from iconotext.systems.uniter import UNITER
+from iconotext.systems.visualbert import VISUALBERT
+from iconotext.tasks.base import Examples, Source, Task, each_on_its_own, entropy, predict
+from iconotext.tasks.retrieval import RetrievalOptions
+from iconotext.tasks.table import TASKS, task_of
 from iconotext.train.step import MicroBatch
 
-
-def work(toy, name: str) -> tuple[Task, Examples]:
-    if name == "vqa":
-        rows = Asked.read(toy.data, "test", toy.store)
-        task = VQA(rows.vocabulary(1))
-        return task, Questions(rows, toy.words, toy.store, task.answers)
-    return Retrieval(), Groups(PairTable(toy.data, "test", toy.words, toy.store))
+SYSTEMS = {**PAGES, "visualbert": tiny(VISUALBERT)}
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-@pytest.mark.parametrize("name", ["vqa", "retrieval"])
-def test_predictions_do_not_depend_on_how_they_are_chunked(toy, page, name: str) -> None:
-    task, examples = work(toy, name)
+def source(toy) -> Source:
+    return Source(toy.data, toy.store, toy.words)
+
+
+def work(toy, name: str, page: System) -> tuple[Task, Examples]:
+    options = TASKS[name].options() if name != "vqa" else TASKS[name].options(min_count=1)
+    task = options.task(source(toy), "train", page)
+    return task, task.examples(source(toy), "test", training=False)
+
+
+def model_for(toy, task: Task, page: System) -> TaskModel:
     torch.manual_seed(0)
     model = TaskModel(page, task.kind, toy.words.vocab.size, toy.store.feature_dim, toy.store.class_count)
     shake(model)
-    model.eval()
-    rows = np.array([5, 2, 17, 11, 0])
+    return model.eval()
+
+
+@pytest.mark.parametrize("page", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("name", TASKS)
+def test_predictions_do_not_depend_on_how_they_are_chunked(toy, page: System, name: str) -> None:
+    task, examples = work(toy, name, page)
+    model, rows = model_for(toy, task, page), np.array([5, 2, 11, 7, 0])
     found = {}
     for chunk in (2, 5):
-        scores = {}
-        for some, part in predict(model, examples, rows, toy.seats(page), "fp32", chunk):
-            scores |= dict(zip(some.tolist(), part.view(len(some), -1)))
-        assert sorted(scores) == sorted(rows.tolist())
-        found[chunk] = torch.stack([scores[row] for row in rows.tolist()])
+        said = {}
+        for some, scores in predict(model, examples, rows, toy.seats(page), "fp32", chunk):
+            assert not scores.requires_grad
+            for row, each in zip(some.tolist(), scores):
+                said[row] = each[each.isfinite()]
+        assert sorted(said) == sorted(rows.tolist())
+        found[chunk] = torch.cat([said[row] for row in rows.tolist()])
     assert torch.allclose(found[2], found[5], atol=1e-5)
-    assert not found[2].requires_grad
 
 
-@pytest.mark.parametrize("name", ["vqa", "retrieval"])
-def test_a_batch_is_a_micro_batch_of_training(toy, name: str) -> None:
-    task, examples = work(toy, name)
-    micro = examples.batch(np.arange(3), Draw(0, 0, np.arange(3)), toy.seats(PAGES["uniter"]))
+@pytest.mark.parametrize("page", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("name", TASKS)
+def test_a_batch_is_a_micro_batch_of_training(toy, page: System, name: str) -> None:
+    task, _ = work(toy, name, page)
+    examples = task.examples(source(toy), "train", training=True)
+    micro = examples.batch(np.arange(3), Draw(0, 0, np.arange(3) + 7), toy.seats(page))
     assert isinstance(micro, MicroBatch)
-    assert micro.to("cpu").ids == micro.ids
-    scores = torch.zeros(micro.rows, max(1, len(task.kind.answers)))
-    assert task.loss(scores, micro).count.item() == micro.counts[task.name] == 3
+    assert micro.to("cpu").ids == micro.ids == [7, 8, 9]
+    model = model_for(toy, task, page)
+    scores = model(micro.batch)
+    loss = task.loss(scores, micro)
+    assert scores.shape[0] == loss.count.item() == micro.counts[task.name] == 3
+    loss.sum.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    assert all(p.grad is not None for p in model.head.parameters())
+    tokens = examples.lengths(page.layout.max_words, page.layout.max_regions)[:3].sum()
+    assert micro.batch.text.ids.numel() <= tokens + 3 * micro.batch.group
+    assert abs(micro.tokens - tokens) <= micro.rows * 2, "the sampler sorts by what the model reads"
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_task_is_remade_from_a_checkpoint(toy, page: System, name: str) -> None:
+    task, _ = work(toy, name, page)
+    again = task_of(task.kind)
+    assert again.kind == task.kind
+    assert isinstance(again, Task)
+    assert (again.name, again.table) == (name, task.table)
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"retrieval"}))
+def test_what_is_said_has_a_row_an_example(toy, name: str) -> None:
+    page = PAGES["uniter"]
+    task, examples = work(toy, name, page)
+    assert isinstance(examples, Examples)
+    assert examples.summary()
+    rows, model = np.arange(len(examples)), model_for(toy, task, page)
+    ((order, scores),) = predict(model, examples, rows, toy.seats(page), "fp32", 10_000)
+    said = examples.said(order, scores)
+    assert all(len(column) == len(examples) for column in said.values())
+    assert all(len(column) == len(examples) for column in examples.columns().values())
+    assert np.isin(said["accuracy"], (0.0, 1.0)).all()
+    measures = examples.measures(said)
+    assert len({measure.name for measure in measures}) == len(measures)
+    for measure in measures:
+        assert len(measure.values) == len(measure.units)
+        assert len(measure.kinds) in (0, len(measure.values))
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("name", TASKS)
+def test_a_blind_model_reads_what_it_is_shown(toy, page: System, name: str) -> None:
+    task, examples = work(toy, name, page)
+    model = model_for(toy, task, page)
+    seats = toy.seats(page)
+    rows = np.arange(4)
+    for sees in ("text", "picture"):
+        micro = examples.batch(rows, Draw(0, 0, rows), dataclasses.replace(seats, sees=sees))
+        words = micro.batch.text.ids.numel() - 2 * len(micro.batch.text.offsets[1:])
+        regions = micro.batch.region.masked.numel()
+        assert (words == 0, regions == 0) == (sees == "picture", sees == "text")
+        scores = model(micro.batch)
+        assert scores.shape[0] == 4
+        assert examples.said(rows, scores.detach())["accuracy"].shape == (4,)
+
+
+def test_rows_without_regions_are_refused(toy) -> None:
+    with pytest.raises(DataError, match="none of the"):
+        dataclasses.replace(source(toy), language="zh").read("choices", "train", "image_id")
+    assert source(toy).has("vqa", "validation")
+    assert not source(toy).has("vqa", "test_unseen")
+    assert not source(toy).has("queries", "validation")
+
+
+def test_losses_leave_out_what_is_no_column() -> None:
+    scores = torch.tensor([[1.0, 2.0, -torch.inf], [0.5, -0.5, 1.5]], requires_grad=True)
+    targets = torch.tensor([[0.0, 0.8, 0.0], [1.0, 0.0, 0.0]])
+    one = entropy(scores, targets)
+    wanted = [torch.tensor(row).log_softmax(0) for row in ([1.0, 2.0], [0.5, -0.5, 1.5])]
+    assert one.sum.item() == pytest.approx(-wanted[0][1].item() - wanted[1][0].item(), rel=1e-5)
+    other = each_on_its_own(scores, targets)
+    kept = scores.detach()[scores.isfinite()], targets[scores.isfinite()]
+    by_hand = torch.nn.functional.binary_cross_entropy_with_logits(*kept, reduction="sum")
+    assert other.sum.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    (one.sum + other.sum).backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()
+    assert one.count.item() == other.count.item() == 2
+
+
+def test_options_and_pages_decide_together(toy) -> None:
+    pages = {"uniter": tiny(UNITER), "visualbert": tiny(VISUALBERT), "vilbert": PAGES["vilbert"]}
+    kinds = {
+        name: {task: TASKS[task].options().task(source(toy), "train", page).kind for task in ("choices", "statements")}
+        for name, page in pages.items()
+    }
+    assert [kinds[name]["choices"].form for name in pages] == ["sigmoid", "softmax", "softmax"]
+    assert [kinds[name]["statements"].form for name in pages] == ["attention", "triplet", "pair"]
+    assert [kinds[name]["statements"].segments for name in pages] == [(1,), (), ()]
+    assert [kinds[name]["choices"].segments for name in pages] == [(0,), (), ()]
+    said = TASKS["statements"].options(images="pair").task(source(toy), "train", pages["uniter"])
+    assert (said.kind.head, said.kind.segments) == ("two", ())
+    assert RetrievalOptions("triplet").task(source(toy), "train", pages["uniter"]).form == "triplet"

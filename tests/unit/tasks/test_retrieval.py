@@ -16,7 +16,7 @@ from iconotext.data.pair import PairTable
 from iconotext.objectives.mlm import MLM
 from iconotext.systems.uniter import UNITER
 from iconotext.tasks.base import Examples, Task, TaskBatch
-from iconotext.tasks.retrieval import Groups, Retrieval, matching
+from iconotext.tasks.retrieval import Groups, Retrieval, circle, matching
 
 PAGE = PAGES["uniter"]
 
@@ -93,37 +93,38 @@ def scored(toy, pairs, matched: list[bool], group: int) -> TaskBatch:
 
 def test_softmax_is_the_cross_entropy_of_the_true_pair(toy, pairs) -> None:
     micro = scored(toy, pairs, [True, False, False] * 4, 3)
-    scores = torch.randn(12, 1)
+    scores = torch.randn(4, 3)
     loss = Retrieval("softmax").loss(scores, micro)
-    assert loss.mean.item() == pytest.approx(F.cross_entropy(scores.view(4, 3), torch.zeros(4).long()).item(), rel=1e-5)
+    assert loss.mean.item() == pytest.approx(F.cross_entropy(scores, torch.zeros(4).long()).item(), rel=1e-5)
     assert loss.count.item() == 4
 
 
 def test_triplet_is_uniters_margin_on_sigmoids(toy, pairs) -> None:
     micro = scored(toy, pairs, [True, False, False] * 4, 3)
-    scores = torch.randn(12, 1)
-    chance = scores.sigmoid().view(4, 3)
+    scores = torch.randn(4, 3)
+    chance = scores.sigmoid()
     wanted = (0.2 + chance[:, 1:] - chance[:, :1]).clamp(min=0).mean()
     assert Retrieval("triplet").loss(scores, micro).mean.item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
-@given(st.sampled_from(["softmax", "triplet"]), st.floats(-50, 50))
+@given(st.sampled_from(["softmax", "triplet", "circle"]), st.floats(-50, 50))
 def test_a_pair_that_is_true_by_chance_does_not_count(toy, pairs, form: str, score: float) -> None:
     micro = scored(toy, pairs, [True, False, True, True, True, True], 3)
-    scores = torch.tensor([[1.0], [0.5], [score], [1.0], [score], [score]], requires_grad=True)
+    scores = torch.tensor([[1.0, 0.5, score], [1.0, score, score]], requires_grad=True)
     loss = Retrieval(form).loss(scores, micro)
-    alone = Retrieval(form).loss(torch.tensor([[1.0], [0.5]]), scored(toy, pairs, [True, False], 2))
+    alone = Retrieval(form).loss(torch.tensor([[1.0, 0.5]]), scored(toy, pairs, [True, False], 2))
     assert loss.sum.item() == pytest.approx(alone.sum.item(), abs=1e-6)
     loss.sum.backward()
     assert scores.grad is not None
     assert scores.grad.isfinite().all()
-    assert not scores.grad[2:].any()
+    assert not scores.grad[0, 2:].any()
+    assert not scores.grad[1].any()
 
 
 def test_the_first_of_the_group_is_right(pairs) -> None:
-    chosen = Retrieval().decode(torch.tensor([[3.0], [1.0], [0.0], [1.0]]), 2)
-    assert chosen.tolist() == [0, 1]
-    assert Groups(pairs).metric(np.arange(2), chosen.numpy()).tolist() == [1.0, 0.0]
+    said = Groups(pairs).said(np.arange(2), torch.tensor([[3.0, 1.0], [0.0, 1.0]]))
+    assert said["predicted"].tolist() == [0, 1]
+    assert said["accuracy"].tolist() == [1.0, 0.0]
 
 
 def test_it_keeps_the_contract(pairs) -> None:
@@ -147,3 +148,17 @@ def test_the_matching_head_becomes_the_score(page) -> None:
 def test_without_matching_there_is_no_score() -> None:
     page = dataclasses.replace(tiny(UNITER), mix=MLM())
     assert matching(model_of(page)) is None
+
+
+def test_circle_is_what_unimos_code_computes() -> None:
+    found = circle(torch.tensor([0.6]), torch.tensor([[0.1, 0.5]]), torch.tensor([[True, True]]), 0.2)
+    assert found.item() == pytest.approx(1.248509, abs=1e-6)
+
+
+def test_circle_averages_images_and_texts(toy, pairs) -> None:
+    micro = scored(toy, pairs, [True, False, False] * 2, 3)
+    true, image, text = torch.rand(3, 2)
+    every = torch.ones(2, 1, dtype=torch.bool)
+    wanted = sum(circle(true, wrong[:, None], every, 0.2).mean() / 2 for wrong in (image, text))
+    loss = Retrieval("circle").loss(torch.stack([true, image, text], 1), micro)
+    assert loss.mean.item() == pytest.approx(wanted.item(), rel=1e-5)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from samples import PAGES
@@ -90,15 +92,6 @@ def test_a_batch_holds_the_soft_scores(toy) -> None:
     assert micro.tokens == int(examples.lengths(60, 100).sum())
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_blind_questions_see_no_regions(toy, page) -> None:
-    rows = Asked.read(toy.data, "train", toy.store)
-    examples = Questions(rows, toy.words, toy.store, rows.vocabulary(1), blind=True)
-    micro = examples.batch(np.arange(4), Draw(0, 0, np.arange(4)), toy.seats(page))
-    assert micro.batch.region.offsets.tolist() == [0] * 5
-    assert micro.tokens == int(examples.lengths(60, 100)[:4].sum())
-
-
 def test_shares_are_the_mean_scores(toy) -> None:
     examples = Questions(asked(TEN, ["blue"] * 10, ["x"] * 10), toy.words, toy.store, ("red", "blue", "green"))
     assert examples.shares().tolist() == pytest.approx([1 / 3, 1.9 / 3, 0.0])
@@ -119,10 +112,19 @@ def test_the_highest_score_is_the_answer(toy) -> None:
     task = VQA(("red", "blue"))
     rows = asked(["red"], ["red"], [])
     examples = Questions(rows, toy.words, toy.store, task.answers)
-    chosen = task.decode(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])).numpy()
-    right = examples.metric(np.arange(3), chosen)
-    assert right[:2].tolist() == [1.0, 0.0]
-    assert math.isnan(right[2])
+    said = examples.said(np.arange(3), torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
+    assert said["predicted"].tolist() == ["red", "blue", "blue"]
+    assert said["score"].tolist() == pytest.approx([0.7311] * 3, abs=1e-3)
+    assert said["accuracy"][:2].tolist() == [1.0, 0.0]
+    assert math.isnan(said["accuracy"][2])
+
+
+def test_the_official_file(toy) -> None:
+    examples = Questions(asked(["red"], ["red"]), toy.words, toy.store, ("red",))
+    predictions = pa.table({"question_id": ["12", "q1"], "predicted": ["red", "blue"]})
+    name, text = examples.submission(predictions)
+    assert name == "vqa_results.json"
+    assert json.loads(text) == [{"question_id": 12, "answer": "red"}, {"question_id": "q1", "answer": "blue"}]
 
 
 def test_it_keeps_the_contract(toy) -> None:

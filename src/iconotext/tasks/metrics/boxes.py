@@ -64,7 +64,8 @@ def iou(found: Boxes, right: Boxes, convention: str = OFFICIAL) -> Overlaps:
 def giou(found: Boxes, right: Boxes) -> Overlaps:
     """Generalised IoU, from -1 to 1: the IoU less the share of the smallest box around both that neither covers."""
     common, union, around = _areas(found, right, CONVENTIONS["mdetr"])
-    return _share(common, union) - _share(around - union, around)
+    lost = _share(around - union, around)
+    return np.asarray(_share(common, union) - lost)
 
 
 def hits(found: Boxes, right: Boxes, convention: str = OFFICIAL) -> Bool[np.ndarray, "N"]:
