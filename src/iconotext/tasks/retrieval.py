@@ -59,7 +59,7 @@ class Retrieval:
         elif self.form == "circle":
             images_and_texts = (part.tensor_split([self.negatives], 1) for part in (grouped[:, 1:], wrong))
             sides = [side for side in zip(*images_and_texts, strict=True) if side[0].shape[1]]
-            losses = torch.stack([circle(grouped[:, 0], *side, self.margin) for side in sides]).sum(0)
+            losses = torch.stack([circle(grouped[:, 0], side, counted, self.margin) for side, counted in sides]).sum(0)
             each = losses / torch.stack([counted.any(1) for _, counted in sides]).sum(0).clamp(min=1)
         else:
             left = torch.cat([grouped[:, :1], grouped[:, 1:].masked_fill(~wrong, -torch.inf)], 1)
