@@ -32,8 +32,12 @@ def read_npy(data: bytes, where: str) -> NDArray[Any]:
         # Both take the header for a literal (ast.literal_eval) of bounded length.
         read = {(1, 0): numpy_format.read_array_header_1_0, (2, 0): numpy_format.read_array_header_2_0}[version]
         shape, fortran, dtype = read(stream)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"the shape {shape}")
     except Exception as error:  # A damaged header may raise anything.
-        raise DataError(f"{where}: no .npy file, or a damaged header ({type(error).__name__})") from error
+        raise DataError(
+            f"{where}: no .npy file, or a damaged header ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
     content = data[stream.tell() :]
     if dtype.hasobject:
         array = unpickle.loads(content, where)

@@ -26,17 +26,18 @@ __all__ = ["FORMATS", "Entry", "Reading", "Record", "Size", "Source", "format_of
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how a path is told to be of it, how it is opened, and what it is."""
+    """A format: how a path is told to be of it, how it is opened, what it is, and whether a path may be a prefix of files."""
 
     recognises: Callable[[Path], bool]
     open: Callable[[Path, Reading], Source]
     about: str
+    prefix: bool = False
 
 
 FORMATS: dict[str, Format] = {
     "butd_tsv": Format(butd_tsv.recognises, butd_tsv.open_source, "TSV of bottom-up attention, LXMERT, ViLBERT, VOLTA"),
     "butd_h5": Format(butd_h5.recognises, butd_h5.open_source, "HDF5 of bottom-up-attention-vqa with its index"),
-    "vlp_h5": Format(vlp.recognises, vlp.open_source, "HDF5 shards or .npy files of Unified VLP"),
+    "vlp_h5": Format(vlp.recognises, vlp.open_source, "HDF5 shards or .npy files of Unified VLP", prefix=True),
     "volta": Format(volta.recognises, volta.open_source, "HDF5 or LMDB of VOLTA"),
     "uniter_imgdb": Format(uniter.recognises, uniter.open_source, "image LMDB of UNITER"),
     "vilbert_lmdb": Format(lmdb_records.recognises, lmdb_records.open_source, "LMDB of ViLBERT and 12-in-1"),
@@ -63,6 +64,8 @@ def format_of(path: Path) -> str:
     for name, kind in FORMATS.items():
         if kind.recognises(path):
             return name
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder")
     raise DataError(f"{path}: no known format of features, or a damaged file. --format is one of {', '.join(FORMATS)}")
 
 
@@ -76,7 +79,7 @@ def open_features(path: Path, kind: str = "auto", reading: Reading | None = None
     """
     if kind != "auto" and kind not in FORMATS:
         raise ConfigError(f"no format is called {kind!r}; there are auto, {', '.join(FORMATS)}")
-    if not path.exists() and not vlp.recognises(path):
-        raise DataError(f"{path}: there is no such file or folder")
     name = format_of(path) if kind == "auto" else kind
+    if not path.exists() and not FORMATS[name].prefix:
+        raise DataError(f"{path}: there is no such file or folder")
     return FORMATS[name].open(path, reading or Reading())

@@ -15,7 +15,7 @@ import numpy as np
 from iconotext.core.errors import DataError
 from iconotext.data import unpickle
 from iconotext.data.features.fields import numbers
-from iconotext.data.features.h5 import is_h5, open_h5, read
+from iconotext.data.features.h5 import is_h5, member, open_h5, read
 from iconotext.data.features.record import Listed, Reading, Record, Source
 from iconotext.data.features.sizes import ratio
 from iconotext.data.npy import read_file
@@ -23,10 +23,17 @@ from iconotext.data.npy import read_file
 _BLOCKS = {"image_features": None, "image_bb": 4, "spatial_features": 6}
 
 
+_INDEX = "_imgid2idx.pkl"
+
+
 def _indices(path: Path) -> dict[Path, Path]:
-    """Each HDF5 file of a source with its index."""
-    files = sorted(file for file in path.iterdir() if is_h5(file)) if path.is_dir() else [path]
-    return {file: file.with_name(f"{file.stem}_imgid2idx.pkl") for file in files}
+    """Each HDF5 file of a source with its index; where only an index is there, with the file that is missing."""
+    files = [path]
+    if path.is_dir():
+        stems = {file.name.removesuffix(_INDEX) for file in path.glob(f"*{_INDEX}")}
+        there = {file for file in path.iterdir() if file.suffix in (".hdf5", ".h5")}
+        files = sorted(there | {path / f"{stem}.hdf5" for stem in stems - {file.stem for file in there}})
+    return {file: file.with_name(f"{file.stem}{_INDEX}") for file in files}
 
 
 def recognises(path: Path) -> bool:
@@ -75,9 +82,9 @@ def _index(path: Path) -> dict[str, int]:
 def _record(file: Any, image_id: str, row: int) -> Record:
     blocks = {}
     for name, width in _BLOCKS.items():
-        if name not in file:
-            raise DataError(f"{file.filename}: there is no data set {name!r}")
-        shape = file[name].shape
+        shape = getattr(member(file, name), "shape", None)
+        if shape is None:
+            raise DataError(f"{file.filename}: there is no data set {name!r}, or a damaged one")
         if len(shape) != 3 or (width and shape[2] != width):
             raise DataError(f"{file.filename}: {name} has the shape {shape}")
         if not 0 <= row < shape[0]:

@@ -13,6 +13,8 @@ from iconotext.core.errors import DataError
 from iconotext.data.features.record import library
 from iconotext.data.npy import LARGEST
 
+DAMAGE = (OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError)
+"""What the library raises where a file is damaged."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -32,7 +34,7 @@ def open_h5(path: Path) -> Any:
     """
     try:
         return library("h5py").File(path, "r")
-    except OSError as error:
+    except DAMAGE as error:
         raise DataError(f"{path} cannot be opened as HDF5: is it missing or cut? ({error})") from error
 
 
@@ -43,7 +45,7 @@ def read(holder: Any, name: str, rows: int | None = None) -> Any:
         DataError: it is not there, holds no numbers, or cannot be read.
     """
     where = f"{holder.file.filename}, {name!r}"
-    data_set = _member(holder, name)
+    data_set = member(holder, name)
     if not isinstance(data_set, library("h5py").Dataset):
         raise DataError(f"{where}: there is no such data set")
     if data_set.dtype.kind not in "fiu":
@@ -53,28 +55,34 @@ def read(holder: Any, name: str, rows: int | None = None) -> Any:
         raise DataError(f"{where}: more than {LARGEST >> 20} MiB in one record")
     try:
         return np.asarray(data_set[()] if rows is None else data_set[rows])
-    except (OSError, ValueError, IndexError) as error:
+    except DAMAGE as error:
         raise DataError(f"{where} cannot be read ({error})") from error
 
 
-def names_of(holder: Any, member: str | None = None) -> Iterator[str]:
-    """The paths of all data sets below ``holder``, or with ``member`` of all groups that have one of this name."""
-    for name in holder:
-        child = _member(holder, name)
+def names_of(holder: Any, within: str | None = None) -> Iterator[str]:
+    """The paths of all data sets below ``holder``, or with ``within`` of all groups that have one of this name.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        names = list(holder)
+    except DAMAGE as error:
+        raise DataError(f"{holder.file.filename} is damaged ({error})") from error
+    for name in names:
+        child = member(holder, name)
         is_group = isinstance(child, library("h5py").Group)
-        if (member is None and not is_group) or (is_group and member in child):
+        if (within is None and not is_group) or (is_group and within and member(child, within) is not None):
             yield name
         elif is_group:
-            yield from (f"{name}/{below}" for below in names_of(child, member))
+            yield from (f"{name}/{below}" for below in names_of(child, within))
 
 
-def _member(holder: Any, name: str) -> Any:
-    """What lies under a name, None where there is nothing that can be opened; a link out of the file is not followed."""
+def member(holder: Any, name: str) -> Any:
+    """What lies under a name, None where nothing can be opened; a link out of the file is not followed."""
     h5py = library("h5py")
-    link = holder.get(name, getlink=True) if name in holder else None
-    if link is None or isinstance(link, h5py.ExternalLink):
-        return None
     try:
-        return holder[name]
-    except (KeyError, OSError):
+        link = holder.get(name, getlink=True)
+        return None if link is None or isinstance(link, h5py.ExternalLink) else holder[name]
+    except DAMAGE:
         return None

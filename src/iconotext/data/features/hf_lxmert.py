@@ -96,20 +96,22 @@ def _rows(path: Path) -> Source:
             table = pa.ipc.open_stream(source).read_all()
             source.seek(max(source.size() - len(_END), 0))
             whole_file = source.read() == _END
-    except (pa.ArrowException, OSError) as error:
+        missing = {"img_id", *_FIELDS} - set(table.column_names)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no Arrow stream, or cut short ({error})") from error
     if not whole_file:
         raise DataError(f"{path} is cut short: the mark of the stream's end is missing")
-    missing = [name for name in ("img_id", *_FIELDS) if name not in table.column_names]
     if missing:
-        raise DataError(f"{path} has no column {', '.join(missing)}")
+        raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
 
     def load(row: int) -> Record:
         try:
-            fields = {name: table.column(name)[row].as_py() for name in table.column_names}
+            single = table.slice(row, 1)
+            single.validate(full=True)
+            fields = {name: single.column(name)[0].as_py() for name in single.column_names}
             image_id = text(fields.pop("img_id"), "img_id")
             return _record(image_id, {name: np.array(value) for name, value in fields.items()}, shares_only=True)
-        except (DataError, ValueError) as error:
+        except (DataError, pa.ArrowException, ValueError) as error:
             raise DataError(f"{path}, row {row}: {error}") from error
 
     return Listed("datasets_arrow", range(table.num_rows), load, called=lambda row: f"row {row}")

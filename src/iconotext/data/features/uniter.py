@@ -116,25 +116,29 @@ def _count(folder: Path, reading: Reading) -> Count:
     kind = _FOLDER.match(folder.name)
     if kind and kind["number"]:
         return lambda name, fields: int(kind["number"])
-    listed = folder.with_name(f"nbb_{kind['chosen']}.json") if kind and kind["chosen"] else None
-    if listed and listed.is_file():
-        try:
-            table = {str(name): int(number) for name, number in json.loads(listed.read_text("utf-8")).items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{listed} is no list of numbers of regions ({error})") from error
-
-        def look_up(name: str, fields: Mapping[str, Any]) -> int:
-            if name not in table:
-                raise DataError(f"{listed} does not say how many regions it has")
-            return table[name]
-
-        return look_up
+    if kind and kind["chosen"]:
+        return _listed(folder.with_name(f"nbb_{kind['chosen']}.json"))
 
     def confident(name: str, fields: Mapping[str, Any]) -> int:
         # In the precision of the file, as UNITER compares.
         return min(reading.max, max(reading.min, int((fields["conf"] > reading.threshold).sum())))
 
     return confident
+
+
+def _listed(file: Path) -> Count:
+    """How many regions of an image count, by a list."""
+    try:
+        table = {str(name): int(number) for name, number in json.loads(file.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(f"{file}, which says how many regions an image has, cannot be read ({error})") from error
+
+    def look_up(name: str, fields: Mapping[str, Any]) -> int:
+        if name not in table:
+            raise DataError(f"{file} does not say how many regions it has")
+        return table[name]
+
+    return look_up
 
 
 def _record(name: str, fields: Any, count: Count) -> Record:

@@ -61,7 +61,7 @@ def _legacy(folder: Path, reading: Reading) -> Source:
             f"{folder}: features in .npy files need the file of their boxes: name it with --boxes FILE.h5"
         )
     boxes = open_h5(reading.boxes)
-    names = sorted(file.name.removesuffix(".npy") for file in folder.glob("*.npy") if not file.name.endswith(_PROBS))
+    names = sorted({file.name.removesuffix(_PROBS).removesuffix(".npy") for file in folder.glob("*.npy")})
 
     def load(image_id: str) -> Record:
         features, probs = (

@@ -11,7 +11,7 @@ from pathlib import Path
 from iconotext.core.errors import DataError
 from iconotext.data.features import lmdb_records
 from iconotext.data.features.fields import record_of
-from iconotext.data.features.h5 import is_h5, names_of, open_h5, read
+from iconotext.data.features.h5 import is_h5, member, names_of, open_h5, read
 from iconotext.data.features.record import Listed, Reading, Record, Source
 
 
@@ -34,9 +34,9 @@ def open_source(path: Path, reading: Reading) -> Source:
     file = open_h5(path)
 
     def load(name: str) -> Record:
-        group = file[name]
         try:
-            return record_of({field: read(group, field) for field in group}, name)
+            group = member(file, name)
+            return record_of({field: read(group, field) for field in names_of(group)}, name)
         except DataError as error:
             raise DataError(f"{path}, group {name!r}: {error}") from error
 
