@@ -30,11 +30,11 @@ class _Places:
     """Where the pictures of a folder lie: by path, by name, and by name without suffix; the first in order of paths counts."""
 
     def __init__(self, folder: Path) -> None:
-        self._place: dict[str, str] = {}
         paths = [name for name in files_below(folder) if is_picture(name)]
-        for key in (lambda path: path.as_posix(), lambda path: path.name, lambda path: path.stem):
+        self._place = {name: name for name in paths}
+        for part in ("name", "stem"):
             for name in paths:
-                self._place.setdefault(key(PurePosixPath(name)), name)
+                self._place.setdefault(getattr(PurePosixPath(name), part), name)
 
     def find(self, names: Sequence[str]) -> str:
         """The first of some names that is there, else, with any suffix, the first of those without folders; or the first."""
@@ -76,7 +76,7 @@ class Sorted:
 
 def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules) -> list[str]:
     """Write the tables, ``ROWS`` rows a file, and return the languages of their texts."""
-    languages = set()
+    languages: set[str] = set()
     for (table, split), values in _tables(rows, rules).items():
         for index, begin in enumerate(range(0, len(values), ROWS)):
             part = values[begin : begin + ROWS]

@@ -14,7 +14,9 @@ BOX = st.tuples(st.floats(0, 100), st.floats(0, 100), SIDE, SIDE)
 
 
 @given(st.lists(st.tuples(BOX, BOX), min_size=1, max_size=5))
-def test_without_the_pixel_they_are_those_of_torchvision(pairs: list[tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
+def test_without_the_pixel_they_are_those_of_torchvision(
+    pairs: list[tuple[tuple[float, ...], tuple[float, ...]]],
+) -> None:
     found, right = (np.array(boxes) for boxes in zip(*pairs))
     corners = [torch.from_numpy(np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], 1)) for b in (found, right)]
     for name in ("no_plus_one", "mdetr"):

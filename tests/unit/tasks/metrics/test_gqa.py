@@ -30,8 +30,8 @@ def test_what_two_things_have_in_common_is_a_colour_a_material_or_a_shape() -> N
 
 
 def test_the_distribution_is_a_chi_square_of_each_group() -> None:
-    # One of the two answers of the group was given: (1 - 1)² / 1 + (0 - 1)² / 1, over 100.
-    assert judge(ALL, {"1": "red", "2": "no", "3": "red"}).distribution == pytest.approx(0.01)
+    # "red" was said twice and is right once, "color" is right once and was never said: (2 - 1)² / 1 + (0 - 1)² / 1, over 100.
+    assert judge(ALL, {"1": "red", "2": "no", "3": "red"}).distribution == pytest.approx(0.02)
     alone = {name: replace(question, group=None) for name, question in ALL.items()}
     assert judge(alone, dict.fromkeys("123", "red")).distribution is None
 
