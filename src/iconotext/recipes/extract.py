@@ -36,7 +36,7 @@ from iconotext.data.records import DataSet
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
 from iconotext.data.tables import write_json
 from iconotext.regions.detections import Detections, Detector
-from iconotext.regions.resize import Fitted
+from iconotext.regions.resize import Fitted, Frame
 from iconotext.regions.select import Selection
 from iconotext.regions.table import DetectorOptions, open_detector
 
@@ -62,21 +62,37 @@ class ExtractOptions:
     """The data set, made by `iconotext world` or `iconotext ingest`."""
     store: Positional[Path]
     """Folder of the region store."""
-    detector: Literal["world", "grid", "patches", "boxes"] = "world"
+    detector: Literal["world", "grid", "patches", "boxes", "bottom-up", "torchvision", "transformers", "onnx"] = "world"
     """world finds drawn things and names them, grid cuts any picture into cells, patches into plain pixels (ViLT),
-    boxes takes the boxes of the objects."""
+    boxes takes the boxes of the objects; torchvision, transformers and onnx find things by a network of theirs or yours."""
+    model: str = ""
+    """The network: torchvision's name, a folder or a name of the hub (transformers), a file (onnx)."""
     weights: Path | None = None
-    """Weights of `iconotext detector train`; None takes those in the package."""
+    """A weights file, or torchvision's name of one; None takes those that are published with the network."""
+    backbone: str = ""
+    """What grid, patches and boxes look with, as SOURCE:NETWORK (torchvision, timm, efficientnet-lite)."""
+    layer: str = ""
+    """Where a feature is read: a backbone's layer; backbone or queries (transformers)."""
+    ask: tuple[str, ...] = ()
+    """Things that a detector of open vocabulary looks for (transformers)."""
+    given: bool = False
+    """Take the boxes of the objects in place of those that the detector finds."""
     min: int = 10
-    """Fewest regions of a picture (world)."""
+    """Fewest regions of a picture (detectors that find)."""
     max: int = 36
-    """Most regions of a picture (world)."""
+    """Most regions of a picture (detectors that find)."""
     threshold: float = 0.2
-    """Confidence from which a box counts as a region (world)."""
+    """Confidence from which a box counts as a region (detectors that find)."""
+    nms: float = 0.5
+    """Overlap (IoU) from which a more confident box hides another (detectors that find)."""
     columns: int = 6
     """Cells side by side (grid, patches)."""
     rows: int = 4
     """Cells one above the other (grid, patches)."""
+    width: int = 512
+    """Pixels across that a backbone sees (grid, boxes)."""
+    height: int = 384
+    """Pixels down that a backbone sees (grid, boxes)."""
     batch: int = 32
     """Pictures that are handed to the detector at once; changes the speed, never a result."""
     workers: int = 0
@@ -156,8 +172,16 @@ def _regions(
             fitted[image_id] = detector.fit(np.asarray(data.image(image_id)), boxes)
         except DataError as error:
             refused[image_id] = str(error)
-    found = detector.detect(list(fitted.values()))
-    return [_row(i, picture.size, regions) for (i, picture), regions in zip(fitted.items(), found)], refused
+    try:
+        found = dict(zip(fitted, detector.detect(list(fitted.values()))))
+    except DataError:
+        found = {}
+        for image_id, picture in fitted.items():
+            try:
+                found[image_id] = detector.detect([picture])[0]
+            except DataError as error:
+                refused[image_id] = str(error)
+    return [_row(image_id, fitted[image_id].size, regions) for image_id, regions in found.items()], refused
 
 
 def _row(image_id: str, size: tuple[int, int], regions: Detections) -> ImageRegions:
@@ -176,7 +200,13 @@ def _row(image_id: str, size: tuple[int, int], regions: Detections) -> ImageRegi
 def _detector_options(options: ExtractOptions) -> DetectorOptions:
     return DetectorOptions(
         weights=options.weights,
-        selection=Selection(options.min, options.max, options.threshold),
+        model=options.model,
+        backbone=options.backbone,
+        layer=options.layer,
+        ask=options.ask,
+        given=options.given,
+        selection=Selection(options.min, options.max, options.threshold, options.nms),
+        frame=Frame(options.width, options.height),
         columns=options.columns,
         rows=options.rows,
         device=options.device,
@@ -187,7 +217,7 @@ def _given_boxes(data: DataSet) -> dict[str, Boxes]:
     """The true boxes of every picture that has objects."""
     if "objects" not in data.tables:
         raise DataError(
-            f"data set {data.path} has no table of objects, so no boxes are given: take --detector world or grid"
+            f"data set {data.path} has no table of objects, so no boxes are given: take a detector that finds some"
         )
     return {
         row["image_id"]: np.array(row["boxes"], dtype=np.float32).reshape(-1, 4)

@@ -23,19 +23,22 @@ from iconotext.models.task import TaskModel
 from iconotext.objectives.itm import ITM
 from iconotext.recipes.material import seating
 from iconotext.regions.detections import Detections, Detector
-from iconotext.regions.table import open_like
+from iconotext.regions.table import DetectorOptions, open_like
 
 Picture = str | Path | Image.Image
 T = TypeVar("T")
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Model:
+def load(path: str | Path, device: str | torch.device = "cpu", detector: DetectorOptions | None = None) -> Model:
     """The model in a run's folder, ready for pictures.
+
+    ``detector`` tells where the weights are that made its features, if they are neither in the package nor in the folder of
+    artefacts.
 
     Raises:
         MissingPiece: there is none; the message names the command that makes one.
     """
-    return Model(load_checkpoint(Path(path), device), torch.device(device))
+    return Model(load_checkpoint(Path(path), device), torch.device(device), detector)
 
 
 class Model:
@@ -44,20 +47,22 @@ class Model:
     Regions are found by the detector that made the model's training features; the last pictures' regions are kept.
     """
 
-    def __init__(self, saved: Saved, device: torch.device) -> None:
+    def __init__(self, saved: Saved, device: torch.device, detector: DetectorOptions | None = None) -> None:
         self.saved = saved
         self.words = Words.load(saved.tokenizer)
         self.seats = seating(saved.model.system, self.words.vocab, saved.task)
         self.device = device
+        self._finding = detector or DetectorOptions(device=str(device))
 
     @cached_property
     def detector(self) -> Detector:
         """What finds the regions, as in training.
 
         Raises:
+            MissingPiece: its weights are not here; the message names them and where to put them.
             FingerprintError: the detector here makes other features.
         """
-        return open_like(self.saved.features.fingerprint)
+        return open_like(self.saved.features.fingerprint, self._finding, self.saved.features.class_names)
 
     def regions(self, pictures: Sequence[Picture]) -> list[tuple[tuple[int, int], Detections]]:
         """Size and regions of each picture."""

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from iconotext.core.errors import DataError
 from iconotext.regions import resize
 from iconotext.regions.detections import Detections, Picture
+from iconotext.regions.pool import GIVEN
 from iconotext.regions.reader import HEAD_LAYER, SURROUNDINGS, Labelled, Reader, View
 
 
@@ -29,7 +30,7 @@ class BoxesDetector:
         self.class_names = ("background", *weights.classes)
         self.attribute_names = weights.attributes
         width = weights.network.shape.feature + SURROUNDINGS
-        self.fingerprint = reader.fingerprint("boxes", HEAD_LAYER, "given, in their order", width, labels=True)
+        self.fingerprint = reader.fingerprint("boxes", HEAD_LAYER, GIVEN, width, labels=True)
         self._reader = reader
 
     @torch.inference_mode()

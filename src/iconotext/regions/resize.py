@@ -84,6 +84,19 @@ def as_it_is(picture: UInt8[np.ndarray, "H W 3"], boxes: Float32[np.ndarray, "R 
     return Fitted(picture, (width, height), (width, height), boxes)
 
 
+def stretch(
+    picture: UInt8[np.ndarray, "H W 3"], width: int, height: int, boxes: Float32[np.ndarray, "R 4"] | None = None
+) -> Fitted:
+    """The picture brought to exactly this size, whatever its aspect ratio; bilinear with antialias.
+
+    Raises:
+        DataError: a given box is empty or not finite.
+    """
+    _require_boxes(boxes)
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return Fitted(np.asarray(image), (picture.shape[1], picture.shape[0]), (width, height), boxes)
+
+
 def _require_boxes(boxes: Float32[np.ndarray, "R 4"] | None) -> None:
     if boxes is not None and not (np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()):
         raise DataError(f"a box is x1, y1, x2, y2 in pixels with x1 < x2 and y1 < y2; these are not: {boxes.tolist()}")

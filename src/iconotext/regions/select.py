@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -84,3 +84,15 @@ def select(confidence: Float[Tensor, "B P"], rule: Selection) -> tuple[Int[Tenso
     order = confidence.argsort(dim=1, descending=True, stable=True)[:, : rule.maximum]
     count = (confidence >= rule.threshold).sum(dim=1).clamp(rule.minimum, order.shape[1])
     return order, count
+
+
+def choose(
+    boxes: Float[Tensor, "P 4"], scores: Float[Tensor, "P"], rule: Selection
+) -> tuple[Int[Tensor, "K"], Float[Tensor, "K"]]:
+    """The indices of one picture's regions in order, and their confidences; all boxes where they are fewer than the minimum."""
+    if not len(boxes):
+        return torch.zeros(0, dtype=torch.int64, device=boxes.device), scores
+    confidence = confidences(boxes[None], scores[None], rule.nms)
+    order, count = select(confidence, replace(rule, minimum=min(rule.minimum, len(boxes))))
+    chosen = order[0, : int(count[0])]
+    return chosen, confidence[0, chosen]

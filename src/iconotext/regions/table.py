@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from torchvision.models import get_model_weights
 
-from iconotext.core.errors import ConfigError
+from iconotext.core.artefacts import locate, place_of
+from iconotext.core.errors import ConfigError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions import weights
+from iconotext.regions.bottom_up import BottomUpDetector, PublishedSelection, load_bottom_up
 from iconotext.regions.detections import Detector
+from iconotext.regions.exported import ExportedDetector
 from iconotext.regions.given import BoxesDetector
 from iconotext.regions.grid import GridDetector, parse_grid
+from iconotext.regions.hub import HubDetector, load_hub
 from iconotext.regions.patches import PatchDetector
+from iconotext.regions.pool import GIVEN
+from iconotext.regions.pooled import MapDetector, PooledDetector
+from iconotext.regions.rcnn import RcnnDetector, load_rcnn, published
 from iconotext.regions.reader import Reader
+from iconotext.regions.resize import Frame
 from iconotext.regions.select import Selection
+from iconotext.regions.visual import Visual, load_visual
 from iconotext.regions.world import PICTURE, WorldDetector
 
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """``weights`` is a file of `iconotext detector train`, None the one in the package; ``device`` "auto" takes a GPU.
+    """What the detectors need; each takes what concerns it.
 
-    ``selection`` is how the world's detector chooses regions, ``columns`` and ``rows`` are the cells of the grid
-    and the patches.
+    ``weights`` is a file (world: of `iconotext detector train`; None takes what is published with the network), ``model`` the
+    network (torchvision: its name; transformers: a folder or a name of the hub; onnx: a file), ``backbone`` what grid, patches
+    and boxes look with in place of the world's network, ``layer`` where a feature is read. ``ask`` are the things that a
+    detector of open vocabulary looks for. ``given`` reads boxes that are given and finds none. ``selection`` is how found
+    boxes become regions, ``columns`` and ``rows`` are the cells of grid and patches, ``frame`` the size that a backbone sees.
+    ``device`` "auto" takes a GPU.
     """
 
     weights: Path | None = None
+    model: str = ""
+    backbone: str = ""
+    layer: str = ""
+    ask: tuple[str, ...] = ()
+    given: bool = False
     selection: Selection = field(default_factory=Selection)
     columns: int = 6
     rows: int = 4
+    frame: Frame = field(default_factory=lambda: Frame(512, 384))
     device: str = "auto"
 
     @property
@@ -48,11 +69,67 @@ def _reader(options: DetectorOptions) -> Reader:
     return Reader(found, options.torch_device)
 
 
+def _visual(options: DetectorOptions) -> Visual:
+    return load_visual(options.backbone, options.weights, options.layer, options.torch_device)
+
+
+def _world(options: DetectorOptions) -> Detector:
+    return BoxesDetector(_reader(options)) if options.given else WorldDetector(_reader(options), options.selection)
+
+
+def _grid(options: DetectorOptions) -> Detector:
+    if not options.backbone:
+        return GridDetector(_reader(options), options.columns, options.rows)
+    cells = options.columns, options.rows
+    return PooledDetector(_visual(options), options.frame, options.torch_device, cells)
+
+
+def _patches(options: DetectorOptions) -> Detector:
+    if not options.backbone:
+        return PatchDetector(options.columns, options.rows)
+    return MapDetector(_visual(options), options.columns, options.rows, options.torch_device)
+
+
+def _boxes(options: DetectorOptions) -> Detector:
+    if not options.backbone:
+        return BoxesDetector(_reader(options))
+    return PooledDetector(_visual(options), options.frame, options.torch_device)
+
+
+def _torchvision(options: DetectorOptions) -> Detector:
+    rcnn = load_rcnn(options.model, options.weights)
+    return RcnnDetector(rcnn, options.selection, options.torch_device, options.given)
+
+
+def _transformers(options: DetectorOptions) -> Detector:
+    hub = load_hub(options.model, options.ask)
+    return HubDetector(hub, options.selection, options.torch_device, options.layer, options.given)
+
+
+def _onnx(options: DetectorOptions) -> Detector:
+    return ExportedDetector(Path(options.model), options.selection, options.torch_device)
+
+
+def _bottom_up(options: DetectorOptions) -> Detector:
+    if options.weights is None:
+        raise MissingPiece(
+            "the detector bottom-up needs the published weights: name the file with --weights (`docs/how/regions.md` tells "
+            "which files there are)"
+        )
+    rule = options.selection
+    selection = PublishedSelection(rule.minimum, rule.maximum, rule.threshold)
+    return BottomUpDetector(load_bottom_up(options.weights), selection, options.torch_device, options.given)
+
+
 DETECTORS: dict[str, Callable[[DetectorOptions], Detector]] = {
-    "world": lambda options: WorldDetector(_reader(options), options.selection),
-    "grid": lambda options: GridDetector(_reader(options), options.columns, options.rows),
-    "patches": lambda options: PatchDetector(options.columns, options.rows),
-    "boxes": lambda options: BoxesDetector(_reader(options)),
+    "world": _world,
+    "grid": _grid,
+    "patches": _patches,
+    "boxes": _boxes,
+    "bottom-up": _bottom_up,
+    "torchvision": _torchvision,
+    "transformers": _transformers,
+    "onnx": _onnx,
 }
 
 
@@ -60,27 +137,87 @@ def open_detector(name: str, options: DetectorOptions | None = None) -> Detector
     """The detector of this name, ready for use.
 
     Raises:
-        ConfigError: there is none.
-        MissingPiece: its weights are not there.
+        ConfigError: there is none, or an option is out of range.
+        MissingPiece: its weights, or a package that it needs, are not there.
     """
     if name not in DETECTORS:
         raise ConfigError(f"no detector is called {name!r}; there are {', '.join(DETECTORS)}")
     return DETECTORS[name](options or DetectorOptions())
 
 
-def open_like(fingerprint: Fingerprint, options: DetectorOptions | None = None) -> Detector:
-    """The detector that makes features as the fingerprint says: its name, with its selection or its grid.
+def open_like(
+    fingerprint: Fingerprint, options: DetectorOptions | None = None, class_names: Sequence[str] = ()
+) -> Detector:
+    """The detector that makes features as the fingerprint says, from ``weights`` or ``model`` or, without these, from what is
+    here; ``class_names`` are what it was asked for, where it was.
 
     Raises:
+        MissingPiece: it or its weights are not here; the message names them, their hash, and where to put them.
         FingerprintError: its weights or a rule are others here.
     """
     options = options or DetectorOptions()
-    match fingerprint.detector:
-        case "world":
-            options = replace(options, selection=Selection.parse(fingerprint.boxes.removesuffix(PICTURE)))
-        case "grid" | "patches":
-            columns, rows = parse_grid(fingerprint.boxes)
-            options = replace(options, columns=columns, rows=rows)
-    detector = open_detector(fingerprint.detector, options)
+    name, _, rest = fingerprint.detector.partition(":")
+    if name not in DETECTORS:
+        raise MissingPiece(
+            f"the features were made by {fingerprint.detector!r} (weights sha256 {fingerprint.weights}), which is none of "
+            f"the detectors here: {', '.join(DETECTORS)}"
+        )
+    detector = DETECTORS[name](_like(fingerprint, _at_hand(fingerprint, options, name, rest), name, rest, class_names))
     fingerprint.require(detector.fingerprint, f"detector {fingerprint.detector!r}")
     return detector
+
+
+def _like(
+    fingerprint: Fingerprint, options: DetectorOptions, name: str, rest: str, class_names: Sequence[str]
+) -> DetectorOptions:
+    """The options that the fingerprint tells."""
+    match name:
+        case "grid" | "patches" | "boxes" if rest:
+            width, height = map(int, re.findall(r"(\d+)x(\d+)", fingerprint.resize)[0])
+            layer = fingerprint.layer.partition(",")[0]
+            options = replace(
+                options, backbone=rest, layer="" if layer == "last" else layer, frame=Frame(width, height)
+            )
+        case "torchvision":
+            options = replace(options, model=rest)
+        case "transformers":
+            asked = tuple(class_names[1:]) if ", asked" in rest else ()
+            options = replace(options, layer=fingerprint.layer.partition(",")[0], ask=asked)
+    if fingerprint.boxes == GIVEN:
+        return replace(options, given=True)
+    if fingerprint.boxes.startswith("grid"):
+        columns, rows = parse_grid(fingerprint.boxes)
+        return replace(options, columns=columns, rows=rows)
+    if name == "bottom-up":
+        rule = PublishedSelection.parse(fingerprint.boxes)
+        return replace(options, selection=Selection(rule.minimum, rule.maximum, rule.threshold))
+    return replace(options, selection=Selection.parse(fingerprint.boxes.removesuffix(PICTURE)))
+
+
+def _at_hand(fingerprint: Fingerprint, options: DetectorOptions, name: str, rest: str) -> DetectorOptions:
+    """The options with the weights of that hash, where none are named: from their place, or as they are published.
+
+    Raises:
+        MissingPiece: they are not here.
+    """
+    sha256 = fingerprint.weights
+    if options.weights or options.model or sha256 in ("none", weights.shipped_digest()):
+        return options
+    if name == "transformers" and (place_of(sha256) / "config.json").is_file():
+        return replace(options, model=str(place_of(sha256)))
+    found = locate(sha256)
+    if found is not None:
+        return replace(options, **({"model": str(found)} if name == "onnx" else {"weights": found}))
+    network = rest.removeprefix("torchvision:")
+    if name == "torchvision" or network != rest:
+        for known in get_model_weights(network):
+            if sha256.startswith(published(network, known).sha256):
+                return replace(options, weights=Path(known.name))
+    files = {
+        "transformers": "the detector's folder (config.json, preprocessor_config.json, model.safetensors)",
+        "onnx": "the .onnx file and its .json",
+    }.get(name, "the weights file")
+    raise MissingPiece(
+        f"the features were made by {fingerprint.detector!r}, whose weights are not here:\n  sha256 {sha256}\n"
+        f"Put {files} into {place_of(sha256)}"
+    )

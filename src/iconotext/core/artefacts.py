@@ -1,0 +1,148 @@
+"""Weights and corpora that are not part of the package: what they are, where they come from, and where they lie.
+
+A manifest names each by hash, size, licence and sources. Its files lie in one folder, each in a folder of its own that has the
+first eight digits of the hash as its name. Nothing is fetched unless a person asks for it, so a command that lacks one says
+so at once, with or without a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from iconotext.core.config import write_json
+from iconotext.core.errors import DataError, MissingPiece
+
+PYTHON = "python:"
+"""What a source begins with that is a file of an installed package, ``python:package/path``."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file by its hash.
+
+    ``sha256`` may be the first digits alone where its publisher tells no more. ``size`` is in bytes. ``sources`` are URLs, or
+    files of installed packages.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+    licence: str
+    sources: tuple[str, ...]
+
+    @property
+    def place(self) -> Path:
+        """Where it is looked for."""
+        return place_of(self.sha256) / self.file
+
+    def find(self) -> Path | None:
+        """Where it is: in its place, or in an installed package."""
+        packaged = [_in_package(source) for source in self.sources if source.startswith(PYTHON)]
+        return next((path for path in [self.place, *packaged] if path is not None and path.is_file()), None)
+
+    def require(self, asked_by: str) -> Path:
+        """Where it is.
+
+        Raises:
+            MissingPiece: it is not here; the message names it, its hash, its sources and its place.
+        """
+        found = self.find()
+        if found is None:
+            sources = "".join(f"\n  from   {source}" for source in self.sources)
+            raise MissingPiece(
+                f"{asked_by} needs {self.name}, which is not here:\n  file   {self.file} ({self.size / 1e6:.1f} MB, "
+                f"{self.licence})\n  sha256 {self.sha256}{sources}\nPut it at {self.place}"
+            )
+        return found
+
+
+def folder() -> Path:
+    """The folder of all artefacts: $ICONOTEXT_ARTEFACTS, else ~/.cache/iconotext/artefacts."""
+    named = os.environ.get("ICONOTEXT_ARTEFACTS")
+    return Path(named) if named else Path.home() / ".cache" / "iconotext" / "artefacts"
+
+
+def place_of(sha256: str) -> Path:
+    """The folder of the artefact with this hash."""
+    return folder() / sha256[:8]
+
+
+def manifest() -> dict[str, Artefact]:
+    """Every artefact that is named: in the package, and in ``manifest.json`` of the folder.
+
+    Raises:
+        DataError: the folder's manifest is damaged.
+    """
+    shipped = files("iconotext.core").joinpath("artefacts.json").read_text("utf-8")
+    entries = json.loads(shipped)
+    own = folder() / "manifest.json"
+    if own.is_file():
+        try:
+            entries += json.loads(own.read_text("utf-8"))
+        except ValueError as error:
+            raise DataError(f"{own} is not JSON: {error}") from error
+    try:
+        named = [Artefact(**{**entry, "sources": tuple(entry["sources"])}) for entry in entries]
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{own}: an entry has name, file, sha256, size, licence and sources: {error}") from error
+    return {artefact.name: artefact for artefact in named}
+
+
+def locate(sha256: str) -> Path | None:
+    """The file with this hash: one that a manifest names, or any in its place."""
+    named = [a.find() for a in manifest().values() if sha256.startswith(a.sha256)]
+    there = [path for path in sorted(place_of(sha256).glob("[!.]*")) if path.is_file() and digest([path]) == sha256]
+    return next((path for path in [*named, *there] if path is not None), None)
+
+
+def keep(path: Path, name: str, licence: str) -> Artefact:
+    """Put a file into its place, by a hard link where that is possible, and note it in the folder's manifest."""
+    found = Artefact(name, path.name, digest([path]), path.stat().st_size, licence, ())
+    found.place.parent.mkdir(parents=True, exist_ok=True)
+    if not found.place.is_file():
+        aside = found.place.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            os.link(path, aside)
+        except OSError:
+            aside.write_bytes(path.read_bytes())
+        os.replace(aside, found.place)
+    note = folder() / "manifest.json"
+    others = json.loads(note.read_text("utf-8")) if note.is_file() else []
+    write_json(note, [entry for entry in others if entry["name"] != name] + [asdict(found)])
+    return found
+
+
+def digest(paths: list[Path]) -> str:
+    """The SHA-256 of a file, or of the list of the files' hashes and names where there are several."""
+    hashes = []
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if len(hashes) == 1:
+        return hashes[0]
+    lines = "".join(f"{found}  {path.name}\n" for found, path in zip(hashes, sorted(paths)))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def verify(path: Path, artefact: Artefact) -> None:
+    """Refuse a file that is not the artefact.
+
+    Raises:
+        DataError: its hash is another.
+    """
+    found = digest([path])
+    if not found.startswith(artefact.sha256):
+        raise DataError(f"{path} is not {artefact.name}: its SHA-256 is {found}, not {artefact.sha256}")
+
+
+def _in_package(source: str) -> Path | None:
+    package, _, inside = source.removeprefix(PYTHON).partition("/")
+    spec = find_spec(package)
+    return Path(spec.origin).parent / inside if spec is not None and spec.origin else None

@@ -1,0 +1,1 @@
+"""What is in a region store, in figures and on a page."""
