@@ -64,8 +64,7 @@ def find(arguments: Sequence[str]) -> Command | None:
 def read(command: Command, flags: Sequence[str]) -> tuple[Callable[[Any], object], Any]:
     """The recipe's function and its options from the flags; ``--help`` and a wrong flag end the program here."""
     options, run = command.load()
-    explained = None if command.of else getdoc(options)
-    about = re.sub(r"(?<=\S)\n(?=\S)", " ", explained or command.summary)
+    about = re.sub(r"(?<=\S)\n(?=\S)", " ", getdoc(options) or command.summary)
     examples = "\n".join(f"  {line}" for line in command.examples)
     value = tyro.cli(
         options,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, new_class
 from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
@@ -98,7 +98,14 @@ class FinetuneOptions(Generic[S]):
 
 
 OPTIONS: Mapping[str, type[FinetuneOptions[TaskOptions]]] = MappingProxyType(
-    {name: FinetuneOptions[entry.options] for name, entry in TASKS.items()}  # type: ignore[name-defined]
+    {
+        name: new_class(
+            f"Finetune{entry.options.__name__}",
+            (FinetuneOptions[entry.options],),  # type: ignore[name-defined]
+            exec_body=lambda space, entry=entry: space.update(__doc__=entry.options.__doc__, __module__=__name__),
+        )
+        for name, entry in TASKS.items()
+    }
 )
 """What ``iconotext finetune`` takes for each task."""
 

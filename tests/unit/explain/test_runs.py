@@ -31,7 +31,9 @@ def test_a_single_run(folder: Path) -> None:
 
 def test_options_tell_what_was_left_out() -> None:
     assert Run("x", Path("x"), about={"options": {"scratch": True}}).variant == "scratch"
-    assert Run("x", Path("x"), about={"options": {"scratch": True, "blind": True}}).variant == "blind"
+    assert Run("x", Path("x"), about={"options": {"scratch": True, "blind": "text"}}).variant == "blind"
+    assert Run("x", Path("x"), about={"options": {"blind": "picture"}}).variant == "wordless"
+    assert Run("x", Path("x"), about={"options": {"blind": None}}).variant == ""
 
 
 def test_curves_leave_out_what_is_not_finite() -> None:

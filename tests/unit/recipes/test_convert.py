@@ -22,7 +22,6 @@ from iconotext.models.pretrain import PretrainModel
 from iconotext.models.task import TaskModel
 from iconotext.recipes import finetune
 from iconotext.recipes.convert import ConvertOptions, releases, run
-from iconotext.recipes.tensors import ranged
 from iconotext.tasks.vqa import VqaOptions
 
 CONFIG: dict[str, Any] = {
@@ -206,8 +205,3 @@ def test_names_of_releases() -> None:
     assert len(releases("auto")) == len(RELEASES)
     for release in RELEASES.values():
         assert releases(release.name.replace("_", "-")) == [release]
-
-
-def test_names_that_differ_in_numbers_are_one() -> None:
-    assert ranged(["a.0.b.1", "a.1.b.1", "a.2.b.1"]) == "a.0..2.b.1"
-    assert ranged(["plain"]) == "plain"
