@@ -132,11 +132,13 @@ def test_a_transposed_tensor_or_one_of_another_shape(strict: Strict) -> None:
     for key in some(strict, last=False):
         if key not in used:
             continue
-        tensor = strict.state[key]
+        tensor, whole = strict.state[key], key in sizes
         if tensor.ndim == 2 and tensor.shape[0] != tensor.shape[1]:
-            refused(strict, strict.state | {key: tensor.t()}, key, whole=key in sizes)
-        refused(strict, strict.state | {key: torch.zeros((*tensor.shape, 2))}, key, whole=key in sizes)
-        refused(strict, strict.state | {key: torch.zeros(())}, key, whole=False)
+            refused(strict, strict.state | {key: tensor.t()}, key, whole)
+        else:
+            refused(strict, strict.state | {key: torch.zeros((*tensor.shape, 2))}, key, whole)
+        if whole:
+            refused(strict, strict.state | {key: torch.zeros(())}, key, whole)
 
 
 def test_wrappers_and_repeated_tensors_make_no_difference(strict: Strict) -> None:

@@ -37,6 +37,11 @@ class Present(dict[str, Tensor]):
     def __init__(self, state: Mapping[str, Tensor], absent: Iterable[str]) -> None:
         super().__init__(state)
         self.absent = frozenset(absent)
+        self.asked = ""
+
+    def __getitem__(self, key: str) -> Tensor:
+        self.asked = key
+        return super().__getitem__(key)
 
     def __missing__(self, key: str) -> Tensor:
         if key in self.absent:
@@ -60,10 +65,12 @@ def convert(release: Release, config: Mapping[str, Any], state: Mapping[str, Ten
         if part is not None:
             parts.setdefault(part, []).append(rule.source)
     absent = [source for sources in parts.values() if not named.keys() & set(sources) for source in sources]
+    present = Present(named, absent)
     try:
-        sizes = release.sizes(Present(named, absent))
+        sizes = release.sizes(present)
     except IndexError as error:
-        raise DataError(f"a tensor that states a size has too few axes ({error}).") from error
+        shape = tuple(present[present.asked].shape)
+        raise DataError(f"these tensors do not fit:\n  {present.asked} has shape {shape}, too few axes") from error
     model = PretrainModel(page, **sizes)
     return model, carry(model, named, rules, release.dropped, release.ties, release.optional)
 
