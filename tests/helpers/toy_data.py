@@ -151,6 +151,7 @@ def tables_of(split: str, images: Sequence[str]) -> dict[str, list[dict[str, Any
             types = {"structural": "query" if kind == "colour" else "verify", "semantic": "attr", "detailed": kind}
             entry = {"question_id": f"{image}-g{n}", "question": question, "answer": answer, "balanced": True, **types}
             entry |= {"group": None, "steps": 2, "entailed": [f"{image}-g{1 - n}"]}
+            entry |= {"valid": [answer, "none of them"], "plausible": [answer]}
             rows.setdefault("gqa", []).append({**own, **entry})
     return rows
 

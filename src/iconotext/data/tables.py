@@ -80,6 +80,8 @@ _FIELDS: dict[str, dict[str, pa.DataType]] = {
         "group": _S,
         "steps": _I,
         "entailed": pa.list_(_S),
+        "valid": pa.list_(_S),
+        "plausible": pa.list_(_S),
         "language": _S,
     },
     "queries": {

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from iconotext.core.batch import Loss
 from iconotext.core.errors import DataError
-from iconotext.data.sources.published.gqa import GqaQuestion
+from iconotext.data.sources.published.gqa import Choices, GqaQuestion
 from iconotext.models.system import System
 from iconotext.models.task import TaskKind
 from iconotext.tasks.base import Measure, Rows, Said, Source, TaskBatch, each_on_its_own
@@ -88,16 +88,20 @@ class GqaQuestions(Questions):
         return {**found, "accuracy": np.array(accuracy, np.float64)}
 
     def measures(self, said: Said) -> list[Measure]:
-        """The official figures, over the balanced questions: accuracy by structural type, and consistency where it is known."""
+        """The official figures over the balanced questions: accuracy by type, and the others where the data has them."""
         known = {row["question_id"]: _question(row) for row in self.rows if row["answer"]}
         predictions = dict(zip(self.asked.ids, said["predicted"]))
-        found = judge(known, predictions)
+        choices = {
+            row["question_id"]: Choices(tuple(row["valid"]), tuple(row["plausible"]))
+            for row in self.rows
+            if row["valid"] is not None and row["plausible"] is not None
+        }
+        found = judge(known, predictions, choices if choices.keys() >= known.keys() else None)
         units = [question.image_id for question in found.questions]
         kinds = [question.structural for question in found.questions]
         measures = [Measure(self.figure, found.right, units, kinds)]
-        if found.consistency is not None:
-            measures.append(Measure("GQA consistency", found.consistency, units))
-        return measures
+        others = {"consistency": found.consistency, "validity": found.valid, "plausibility": found.plausible}
+        return measures + [Measure(f"GQA {name}", each, units) for name, each in others.items() if each is not None]
 
     def submission(self, predictions: pa.Table) -> tuple[str, str]:
         """The list of predictions that the GQA server takes."""

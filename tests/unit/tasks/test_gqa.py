@@ -29,8 +29,11 @@ def test_the_official_figures(questions: GqaQuestions) -> None:
     scores = right_scores(questions)
     scores[0] = scores[0].roll(1)
     said = questions.said(np.arange(len(questions)), scores)
-    accuracy, consistency = questions.measures(said)
+    accuracy, consistency, validity, plausibility = questions.measures(said)
     assert (accuracy.name, consistency.name) == ("GQA accuracy", "GQA consistency")
+    assert (validity.name, plausibility.name) == ("GQA validity", "GQA plausibility")
+    # Only the right answers are listed in the data, beside one that nobody gives.
+    assert validity.values.tolist() == plausibility.values.tolist() == accuracy.values.tolist()
     assert accuracy.values.tolist() == [0.0] + [1.0] * (len(questions) - 1)
     # Each of two questions entails the other: the first was wrong and is not asked, the second's is wrong.
     assert np.isnan(consistency.values[0])

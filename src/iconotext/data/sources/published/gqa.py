@@ -117,8 +117,10 @@ def _short_question(entry: Entry) -> ShortQuestion:
 
 
 def bring(source: Path) -> Corpus:
-    """The questions of all files ``*questions*.json``, for GQA's task and for that of VQA."""
+    """The questions of all files ``*questions*.json``, for GQA's task and for that of VQA, with the choices that are there."""
     corpus = Corpus()
+    listed = source.rglob("*choices*.json") if source.is_dir() else ()
+    choices = {name: found for file in sorted(listed) for name, found in read_gqa_choices(file).items()}
     for file in files(source, r".*questions.*\.json", "*_questions.json"):
         split = split_of(file)
         for found in read_gqa(file).values():
@@ -142,5 +144,7 @@ def bring(source: Path) -> Corpus:
                 group=found.group,
                 steps=found.steps,
                 entailed=list(found.entailed),
+                valid=list(choices[found.question_id].valid) if found.question_id in choices else None,
+                plausible=list(choices[found.question_id].plausible) if found.question_id in choices else None,
             )
     return corpus

@@ -242,3 +242,14 @@ def test_a_name_that_tells_no_split_and_an_empty_folder_are_errors(tmp_path: Pat
     for bring in FORMATS.values():
         with pytest.raises(DataError, match="name the folder of the annotations"):
             bring(tmp_path)
+
+
+def test_choices_of_gqa_come_with_the_questions(tmp_path: Path) -> None:
+    program = [{"operation": "select", "argument": "dog (1)"}, {"operation": "query", "argument": "name"}]
+    written(tmp_path / "val_balanced_questions.json", {"01": QUESTION | {"semantic": program}, "02": QUESTION})
+    written(tmp_path / "val_choices.json", {"01": {"valid": ["a", "b"], "plausible": ["a"]}})
+    rows = [row.values for row in FORMATS["gqa"](tmp_path).rows if row.table == "gqa"]
+    assert [(row["question_id"], row["steps"], row["valid"], row["plausible"]) for row in rows] == [
+        ("01", 1, ["a", "b"], ["a"]),
+        ("02", 0, None, None),
+    ]
