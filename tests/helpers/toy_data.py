@@ -105,6 +105,37 @@ def entailment(image_id: str) -> list[tuple[str, str]]:
     ]
 
 
+def queries(split: str, images: Sequence[str]) -> list[dict[str, Any]]:
+    """Queries for a thing in a colour, each with twelve products: 3 for both, 1 for the thing alone, 0 for others.
+
+    Two products of a query have no picture and a title that says it all; of the others every second has one that says nothing.
+    """
+    rows = []
+    for number, image in enumerate(images):
+        (thing, paint), products = (
+            scene(image)[0],
+            [images[(number + i) % len(images)] for i in range(min(10, len(images)))],
+        )
+        inside = [scene(product) for product in products]
+        grades = [3 if (thing, paint) in things else int(thing in dict(things)) for things in inside]
+        titles = ["", "there is a", "", "there is a", "", "there is a", "", "there is a", "", "there is a"][
+            : len(products)
+        ]
+        other = (thing + 1) % len(THINGS)
+        rows.append(
+            {
+                "query_id": f"{split}-u{number}",
+                "query": f"{COLOURS[paint]} {THINGS[thing]}",
+                "image_ids": [*products, f"gone-{number}-0", f"gone-{number}-1"],
+                "grades": [*grades, 3, 0],
+                "titles": [*titles, named(thing, paint), named(other, paint)],
+                "kind": "dog" if thing == 0 else "other",
+                "language": "en",
+            }
+        )
+    return rows
+
+
 def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
     """The data set, without pictures: regions are all that a model reads."""
     writer = DataSetWriter(path, "toy", {"command": "toy"}, ["en"])
@@ -119,6 +150,7 @@ def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
         ids, owners, questions_, answers, kinds = zip(*asked)
         rows = {"question_id": ids, "image_id": owners, "question": questions_, "answers": answers, "kind": kinds}
         writer.write("vqa", split, 0, {**rows, "language": ["en"] * len(ids)})
+        write_table(writer.shard("queries", split, 0), pa.Table.from_pylist(queries(split, images)))
         for name, rows in tables_of(split, images).items():
             columns = {column: [row[column] for row in rows] for column in SCHEMAS[name].names}
             writer.write(name, split, 0, columns)

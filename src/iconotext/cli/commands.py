@@ -207,6 +207,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 "iconotext finetune entailment --from runs/uniter --data data/world --store data/regions --out runs/entail",
             ),
         ),
+        Command(
+            "finetune relevance",
+            "Fine-tune a pre-trained model to order products by how relevant they are to a query.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="relevance",
+            examples=(
+                "iconotext finetune relevance --from runs/uniter --data data/world --store data/regions --out runs/rank",
+            ),
+        ),
     ),
     "Measure and use": (
         Command(

@@ -130,7 +130,7 @@ def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
     task = task_of(model.task)
     source = Source(data, scorer.store, scorer.words, options.language)
     examples = task.examples(source, options.split, training=False)
-    columns, figures, by_kind = examples.columns(), [], []
+    columns, figures, by_kind = {**examples.columns(), "unit": list(examples.units)}, [], []
     with bar("examples") as progress:
         for look, suffix in LOOKS.items() if sees == "both" else [(sees, LOOKS[sees])]:
             rows = progress.add_task((examples.figure + suffix)[:60], total=len(examples))
@@ -205,7 +205,8 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
     texts = [pairs.ids[i] for i in rows]
     own = np.where(owner[:, None] == np.arange(len(images)), scores, -np.inf)
     queries = {"query_id": texts, "query": [pairs.strings[i] for i in rows], "kind": kinds}
-    asking = {"query_id": names, "query": [""] * len(names), "kind": [""] * len(names)}
+    queries["unit"] = [names[i] for i in owner]
+    asking = {"query_id": names, "query": [""] * len(names), "kind": [""] * len(names), "unit": names}
     predictions = [
         ranking("text_to_image", queries, forward, own.max(1), scores, names),
         ranking("image_to_text", asking, backward, own.max(0), scores.T, texts),

@@ -133,6 +133,8 @@ class Examples(Protocol):
     """What was drawn independently, such as the image of each example."""
     kinds: Sequence[str]
     """The kind of each example; empty where there are none."""
+    group: int = 1
+    """Pairs of one example."""
 
     def __len__(self) -> int: ...
 
@@ -211,15 +213,16 @@ class TaskOptions(Protocol):
 def predict(
     model: TaskModel, examples: Examples, rows: Rows, seats: Seating, precision: Precision, chunk: int = 256
 ) -> Iterator[tuple[Rows, Float[Tensor, "n A"]]]:
-    """The scores of some examples, in chunks of similar length, each with the numbers of its examples.
+    """The scores of some examples, in chunks of about ``chunk`` pairs of similar length, each with its examples' numbers.
 
     The model is taken as it is: put it in evaluation mode before.
     """
     device = device_of(model)
     lengths = examples.lengths(seats.most_words, seats.most_regions)
     order = rows[np.argsort(lengths[rows], kind="stable")]
-    for begin in range(0, len(order), chunk):
-        chosen = order[begin : begin + chunk]
+    size = max(1, chunk // examples.group)
+    for begin in range(0, len(order), size):
+        chosen = order[begin : begin + size]
         micro = examples.batch(chosen, Draw(0, 0, chosen), seats).to(device)
         with torch.no_grad(), autocast(precision, device):
             scores = model(micro.batch)

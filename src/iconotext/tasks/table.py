@@ -12,6 +12,7 @@ from iconotext.tasks.choices import ChoiceOptions, Choices
 from iconotext.tasks.entailment import Entailment, EntailmentOptions
 from iconotext.tasks.expressions import ExpressionOptions, Expressions
 from iconotext.tasks.gqa import GQA, GqaOptions
+from iconotext.tasks.relevance import Relevance, RelevanceOptions
 from iconotext.tasks.retrieval import Retrieval, RetrievalOptions
 from iconotext.tasks.statements import StatementOptions, Statements
 from iconotext.tasks.vqa import VQA, VqaOptions
@@ -37,6 +38,7 @@ TASKS: Mapping[str, Entry] = MappingProxyType(
             lambda kind: Statements(kind.form, kind.hidden, kind.segments),  # type: ignore[arg-type]
         ),
         "entailment": Entry(EntailmentOptions, lambda kind: Entailment(kind.hidden)),
+        "relevance": Entry(RelevanceOptions, lambda kind: Relevance(kind.form, kind.segments)),  # type: ignore[arg-type]
     }
 )
 """By the name that ``iconotext finetune`` and a checkpoint have for it."""
