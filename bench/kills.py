@@ -1,6 +1,6 @@
 """Kills the long commands with SIGKILL at random moments, starts them again, and compares with an uninterrupted run.
 
-    python bench/kills.py [--times 10] [--only world ingest extract pretrain finetune] [--folder DIR] [--seed 0]
+    python bench/kills.py [--times 10] [--only world ingest extract import-features pretrain finetune] [--folder DIR] [--seed 0]
 
 Data commands must leave the same bytes in every file, training commands the same losses at every logged step and the same
 weights. A kill falls at a moment drawn uniformly from the duration of the uninterrupted run. Prints a line a kill; exits
@@ -10,6 +10,7 @@ with 1 at the first difference.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -20,6 +21,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
 
 from iconotext.core.seed import generator
 
@@ -34,6 +37,7 @@ def commands(base: Path, out: Path) -> dict[str, list[str]]:
         "world": ["world", str(out), "--size", "tiny", "--languages", "en"],
         "ingest": ["ingest", str(base / "folder"), str(out)],
         "extract": ["extract", world, str(out), "--detector", "grid", "--batch", "8"],
+        "import-features": ["import-features", str(base / "features.tsv"), str(out), "--shard", "16"],
         "pretrain": ["pretrain", "--system", "vilbert", "--size", "tiny", "--workers", "1", *trained],
         "finetune": ["finetune", "vqa", "--from", str(base / "pretrain"), *trained],
     }
@@ -52,6 +56,18 @@ def pictures(base: Path) -> None:
     for image, lines in said.items():
         (folder / f"{image}.jpg").write_bytes(data.image_bytes(image))
         (folder / f"{image}.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+def features(base: Path) -> None:
+    """A file of region features as bottom-up attention writes it, with a broken line, for import-features."""
+    draw = generator("kill", "features")
+    with (base / "features.tsv").open("w", encoding="utf-8") as file:
+        for number in range(2000):
+            boxes, vectors = draw.random((36, 4), np.float32), draw.random((36, 256), np.float32)
+            arrays = [base64.b64encode(array.tobytes()).decode() for array in (boxes, vectors)]
+            file.write(
+                "\t".join([f"image-{number}", "640", "480" if number != 777 else "none", "36", *arrays]) + "\r\n"
+            )
 
 
 def start(arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -111,7 +127,7 @@ def check(name: str, base: Path, times: int, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--only", nargs="+", default=["world", "ingest", "extract", "pretrain", "finetune"])
+    parser.add_argument("--only", nargs="+", default=list(commands(Path(), Path())))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -120,6 +136,8 @@ def main() -> None:
     for name in args.only:
         if name == "ingest":
             pictures(base)
+        if name == "import-features":
+            features(base)
         check(name, base, args.times, args.seed)
     if args.folder is None:
         shutil.rmtree(base)

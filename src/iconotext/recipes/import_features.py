@@ -12,24 +12,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import pyarrow.parquet as pq
 from rich.console import Console
 from tyro.conf import Positional
 
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.fingerprint import Fingerprint
-from iconotext.data.features import Reading, Record, Size, Source, format_of, open_features
+from iconotext.data.features import TEXTS, Reading, Record, Size, Source, format_of, open_features
 from iconotext.data.features.stored import Widths, to_row, widths_of
+from iconotext.data.features.uniter_text import SCHEMA, Text, TextDatabase, to_table
 from iconotext.data.features.write import Journal, write_shards
 from iconotext.data.records import DataSet
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
+from iconotext.data.tables import write_json
 from iconotext.data.unpickle import UnsafeData
 from iconotext.recipes.bars import bar
 
 _MEGABYTE = 1 << 20
+_TEXTS_AT_A_TIME = 20_000
+_CONSOLE = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 Format: TypeAlias = Literal[
     "auto", "butd_tsv", "butd_h5", "vlp_h5", "volta", "uniter_imgdb", "vilbert_lmdb", "mmf_lmdb", "hf_lxmert", "uniter_npz",
-    "mmf_npy", "vlbert",
+    "mmf_npy", "vlbert", "uniter_txtdb",
 ]  # fmt: skip
 
 
@@ -40,6 +45,8 @@ class ImportOptions:
     SOURCE is a file or a folder: TSV of bottom-up attention, LXMERT, ViLBERT or VOLTA; LMDB of ViLBERT, 12-in-1, VOLTA,
     MMF or UNITER; HDF5 of bottom-up-attention-vqa, VOLTA or Unified VLP; .npy of MMF; .npz of UNITER; zips of VL-BERT;
     .pt, .npz or Arrow of Hugging Face's LXMERT. It is read as a stream; nothing in it is ever run.
+
+    A text database of UNITER becomes a table of its texts, STORE/texts.parquet.
 
     Images that cannot be used are left out, counted, and named with the reason in STORE/quarantine.jsonl. A run that was
     interrupted goes on where it stopped.
@@ -96,7 +103,49 @@ class ImportOptions:
     """Images that are written at a time."""
 
 
-def run(options: ImportOptions) -> RegionStore:
+def run(options: ImportOptions) -> None:
+    """Write the store, or the rest of it, with a progress bar; of a text database the table of texts."""
+    kind = format_of(options.source) if options.format == "auto" else options.format
+    if kind == TEXTS:
+        import_texts(options)
+    else:
+        import_regions(options)
+
+
+def import_texts(options: ImportOptions) -> Path:
+    """Write the texts of UNITER's text database to ``texts.parquet``, whole or not at all.
+
+    Raises:
+        DataError: there is none, it is damaged, or with ``strict`` a text of it is.
+    """
+    file, left = options.store / "texts.parquet", {}
+    with closing(TextDatabase(options.source)) as database, bar("texts") as progress:
+        options.store.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(".texts.parquet.part")
+        with pq.ParquetWriter(aside, SCHEMA, compression="zstd") as table:
+            texts: list[Text] = []
+            for text_id in progress.track(database, len(database), description="import"):
+                try:
+                    texts.append(database.get(text_id))
+                except DataError as error:
+                    if options.strict:
+                        raise
+                    left[text_id] = str(error)
+                if len(texts) == _TEXTS_AT_A_TIME:
+                    table.write_table(to_table(texts))
+                    texts = []
+            table.write_table(to_table(texts))
+    if len(left) == len(database):
+        raise DataError(
+            f"{options.source}: none of its {len(left)} texts can be used; the first: {next(iter(left.values()), '')}"
+        )
+    write_json(options.store / "quarantine.json", left)
+    aside.replace(file)
+    _CONSOLE.print(f"{file}: {len(database) - len(left)} texts went in, {len(left)} did not")
+    return file
+
+
+def import_regions(options: ImportOptions) -> RegionStore:
     """Write the store, or the rest of it, with a progress bar, and open it.
 
     Raises:
@@ -174,11 +223,10 @@ def _write_with_bar(source: Source, places: Iterable[int]) -> None:
 
 def _report(store: RegionStore, journal: Journal) -> None:
     """What a person is told at the end."""
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     mean = store.counts.mean() if len(store) else 0.0
-    console.print(f"{store.path}: {journal.kept} images went in with {mean:.1f} regions each, {journal.left} did not")
+    _CONSOLE.print(f"{store.path}: {journal.kept} images went in with {mean:.1f} regions each, {journal.left} did not")
     if journal.left:
-        console.print(f"Their names and the reasons are in {store.path / 'quarantine.jsonl'}")
+        _CONSOLE.print(f"Their names and the reasons are in {store.path / 'quarantine.jsonl'}")
 
 
 def _fingerprint(options: ImportOptions, kind: str, widths: Widths) -> Fingerprint:

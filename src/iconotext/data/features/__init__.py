@@ -21,7 +21,7 @@ from iconotext.data.features import (
 )
 from iconotext.data.features.record import Entry, Reading, Record, Size, Source
 
-__all__ = ["FORMATS", "Entry", "Reading", "Record", "Size", "Source", "format_of", "open_features"]
+__all__ = ["FORMATS", "TEXTS", "Entry", "Reading", "Record", "Size", "Source", "format_of", "open_features"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ FORMATS: dict[str, Format] = {
 """The formats by name, in the order in which a path is tried."""
 
 
+TEXTS = "uniter_txtdb"
+"""The one format that holds texts and no features; ``uniter_text`` reads it."""
+
+
 def format_of(path: Path) -> str:
     """The format of a path, from its content.
 
@@ -57,10 +61,7 @@ def format_of(path: Path) -> str:
         DataError: nothing in it that any format knows.
     """
     if uniter_text.recognises(path):
-        raise DataError(
-            f"{path} is a text database of UNITER: it holds texts and no features. "
-            "iconotext.data.features.uniter_text.TextDatabase reads it"
-        )
+        return TEXTS
     for name, kind in FORMATS.items():
         if kind.recognises(path):
             return name
@@ -80,6 +81,8 @@ def open_features(path: Path, kind: str = "auto", reading: Reading | None = None
     if kind != "auto" and kind not in FORMATS:
         raise ConfigError(f"no format is called {kind!r}; there are auto, {', '.join(FORMATS)}")
     name = format_of(path) if kind == "auto" else kind
+    if name == TEXTS:
+        raise DataError(f"{path} is a text database of UNITER, which holds texts and no features")
     if not path.exists() and not FORMATS[name].prefix:
         raise DataError(f"{path}: there is no such file or folder")
     return FORMATS[name].open(path, reading or Reading())

@@ -63,14 +63,13 @@ def record_of(
     size = None
     if found["width"] is not None and found["height"] is not None:
         size = (whole(found["width"], "the width"), whole(found["height"], "the height"))
-    arrays = {name: _column(found[name], name, rows) for name in (*_VECTORS, *_IDS, "class_scores", "attribute_scores")}
+    named = (*_VECTORS, *_IDS, "class_scores", "attribute_scores")
+    arrays: dict[str, Any] = {name: _column(found[name], name, rows) for name in named if found[name] is not None}
     return Record(image_id=image_id, size=size, background=background, **arrays)
 
 
-def _column(value: Any, name: str, number: int) -> NDArray[Any] | None:
-    """One array of a record, a row a region, or None where it is not there."""
-    if value is None:
-        return None
+def _column(value: Any, name: str, number: int) -> NDArray[Any]:
+    """One array of a record, a row a region."""
     dtype: type[np.generic] = np.int64 if name in _IDS else np.float32
     array = _decoded(value, name, dtype) if isinstance(value, str | bytes) else numbers(value, name, dtype)
     width = 4 if name == "boxes" else array.size // number if name in _VECTORS else 1

@@ -10,6 +10,7 @@ examples/research_projects/lxmert (modeling_frcnn.py, extracting_data.py).
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from iconotext.data.unpickle import UnsafeData
 _FIELDS = ("roi_features", "boxes", "obj_ids", "obj_probs", "attr_ids", "attr_probs", "preds_per_image")
 _STREAM = b"\xff\xff\xff\xff"
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_REFUSED = re.compile("unsupported|blocked|allowed", re.IGNORECASE)
+"""What torch says of a pickle that names more than tensors need."""
 _SUFFIXES = (".pt", ".npz")
 
 
@@ -83,7 +86,7 @@ def _torch(file: Path) -> dict[str, NDArray[Any]]:
     except DataError:
         raise
     except Exception as error:  # A damaged file may raise anything.
-        if "Unsupported" in str(error):
+        if _REFUSED.search(str(error)):
             raise UnsafeData(f"{file}: its pickle asks for more than tensors; nothing was run") from None
         raise DataError(
             f"{file}: no dictionary of tensors, or cut short or damaged ({type(error).__name__})"

@@ -8,15 +8,29 @@ range of the vocabulary), ``id2len.json``, ``txt2img.json`` (an image, or two fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from iconotext.core.errors import DataError
 from iconotext.data.features import packed
 from iconotext.data.features.fields import require_keys
 from iconotext.data.features.lmdb_file import Database, is_lmdb, name_of
+
+_WORDS = ("sentence", "question", "sent", "sentence2", "caption", "text")
+SCHEMA = pa.schema(
+    {
+        "text_id": pa.string(),
+        "images": pa.list_(pa.string()),
+        "text": pa.string(),
+        "input_ids": pa.list_(pa.int32()),
+        "record": pa.string(),
+    }
+)
+"""The columns of a table of texts; ``record`` is everything as JSON."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,11 @@ class Text:
     input_ids: list[int]
     images: tuple[str, ...]
     fields: dict[str, Any]
+
+    @property
+    def text(self) -> str | None:
+        """The words, by whatever name the task has for them."""
+        return next((self.fields[name] for name in _WORDS if isinstance(self.fields.get(name), str)), None)
 
 
 def recognises(path: Path) -> bool:
@@ -56,9 +75,9 @@ class TextDatabase:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __iter__(self) -> Iterator[Text]:
-        """The texts in the order of ``lengths``."""
-        return map(self.get, self.lengths)
+    def __iter__(self) -> Iterator[str]:
+        """The texts' ids in the order of ``lengths``."""
+        return iter(self.lengths)
 
     def get(self, text_id: str) -> Text:
         """One text.
@@ -84,6 +103,21 @@ class TextDatabase:
     def close(self) -> None:
         """Unmap the file."""
         self._database.close()
+
+
+def to_table(texts: Sequence[Text]) -> pa.Table:
+    """Texts as a table of ``SCHEMA``."""
+    rows = [
+        {
+            "text_id": each.text_id,
+            "images": list(each.images),
+            "text": each.text,
+            "input_ids": each.input_ids,
+            "record": json.dumps(each.fields, ensure_ascii=False, default=repr),
+        }
+        for each in texts
+    ]
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def _optional(path: Path) -> dict[str, Any] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 import pickle
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,9 +15,10 @@ import h5py
 import msgpack
 import numpy as np
 import pytest
+import torch
 
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
-from iconotext.data.features import FORMATS, Reading, Record, format_of, open_features
+from iconotext.data.features import FORMATS, TEXTS, Reading, Record, format_of, open_features
 from iconotext.data.features import record as record_file
 from iconotext.data.features.lmdb_file import Database
 from iconotext.data.features.uniter_text import TextDatabase
@@ -206,14 +208,19 @@ def test_unites_databases_are_chosen_as_the_original_does(tmp_path: Path) -> Non
 
 
 def test_a_text_database_is_no_source_of_features(tmp_path: Path) -> None:
-    folder = samples.write_lmdb(tmp_path / "x.db", {b"1": b"x"})
-    meta = {"CLS": 1, "SEP": 2, "MASK": 3, "v_range": [4, 9]}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    (folder / "id2len.json").write_text('{"1": 2}')
-    with pytest.raises(DataError, match="text database"):
-        format_of(folder)
-    with closing(TextDatabase(folder)) as texts, pytest.raises(DataError, match="LZ4"):
-        list(texts)
+    folder = samples.write_text_database(tmp_path / "x.db", {"1": "a cat"}, broken=("2",))
+    assert format_of(folder) == TEXTS
+    with pytest.raises(DataError, match="no features"):
+        open_features(folder)
+    with closing(TextDatabase(folder)) as texts:
+        assert texts.framed(texts.get("1")) == [1, 3, 4, 2]
+        with pytest.raises(DataError, match="cut short"):
+            texts.get("2")
+        with pytest.raises(DataError, match="no record 'x'"):
+            texts.get("x")
+        texts.lengths["1"] = 3
+        with pytest.raises(DataError, match="2 word pieces"):
+            texts.get("1")
     (folder / "meta.json").write_text("{}")
     with pytest.raises(DataError, match="CLS"):
         TextDatabase(folder)
@@ -346,4 +353,36 @@ def test_one_image_a_file(change: Callable[[np.ndarray], np.ndarray], tmp_path: 
         read(tmp_path)
     np.savez(tmp_path / "a.npz", **(arrays | {"preds_per_image": np.array([4])}))
     with pytest.raises(DataError, match="preds_per_image is 4"):
+        read(tmp_path)
+
+
+class Call:
+    """Pickles as the call of a function."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.what = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.what
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "call", [Call(open, "trace", "w"), Call(os.system, "touch trace"), Call(eval, "open('trace', 'w')")]
+)
+def test_a_pt_file_that_asks_for_code_is_refused(
+    call: Call, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    torch.save(OrderedDict(obj_ids=torch.zeros(1), x=call), tmp_path / "1.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UnsafeData, match=r"1\.pt.*nothing was run"):
+        read(tmp_path, "hf_lxmert")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"roi_features": 3}, OrderedDict(boxes=torch.zeros(1))])
+def test_a_pt_file_of_something_else(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "1.pt")
+    with pytest.raises(DataError, match=r"1\.pt"):
         read(tmp_path)
