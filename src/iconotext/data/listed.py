@@ -74,15 +74,12 @@ class Sorted:
         }
 
 
-def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules) -> list[str]:
-    """Write the tables, ``ROWS`` rows a file, and return the languages of their texts."""
-    languages: set[str] = set()
+def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules) -> None:
+    """Write the tables, ``ROWS`` rows a file."""
     for (table, split), values in _tables(rows, rules).items():
         for index, begin in enumerate(range(0, len(values), ROWS)):
             part = values[begin : begin + ROWS]
             writer.write(table, split, index, {name: [row[name] for row in part] for name in SCHEMAS[table].names})
-        languages.update(row["language"] for row in values if "language" in row)
-    return sorted(languages)
 
 
 def _tables(rows: Sequence[Row], rules: Rules) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -98,6 +95,11 @@ def _unicode(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return [_unicode(part) for part in value] if isinstance(value, list) else value
+
+
+def languages(rows: Sequence[Row], rules: Rules) -> set[str]:
+    """The languages of the rows' texts."""
+    return {language for row in rows for _, language in _language(row, rules)}
 
 
 def _language(row: Row, rules: Rules) -> Iterator[tuple[str, str]]:

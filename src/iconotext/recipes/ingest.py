@@ -17,7 +17,7 @@ from tyro.conf import Positional
 import iconotext
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.data.ingest import REASONS, Journal, Rules, discard, journals, write_shards
-from iconotext.data.listed import Sorted, items_of, write_rows
+from iconotext.data.listed import Sorted, items_of, languages, write_rows
 from iconotext.data.records import SPLITS, DataSet, DataSetWriter, write_bytes, write_json
 from iconotext.data.sources import Columns, Item, read_source, writable
 from iconotext.data.sources.published import FORMATS, Corpus
@@ -97,12 +97,14 @@ def run(options: IngestOptions) -> DataSet:
         _write_with_bar(writer, items, options)
         report = _report(journals(writer), len(items))
         rows = Sorted.of(corpus.rows, {image for shard in journals(writer) for image in shard.kept})
-        report |= rows.report() if options.format else {}
+        if options.format:
+            report |= rows.report()
+            report["languages"] = sorted({*report["languages"], *languages(rows.kept, _rules(options))})
         write_json(options.out / "report.json", report)
         write_bytes(options.out / "report.txt", _as_text(report).encode())
         if report["images"] and not (options.strict and report["skipped"]):
-            languages = write_rows(writer, rows.kept, _rules(options))
-            writer.languages = sorted({*report["languages"], *languages})
+            write_rows(writer, rows.kept, _rules(options))
+            writer.languages = report["languages"]
             if corpus.classes:
                 write_json(options.out / "classes.json", {"classes": list(corpus.classes), "colours": []})
     report = json.loads((options.out / "report.json").read_text("utf-8"))
