@@ -18,6 +18,7 @@ TITLES = {
     "expressions": "referring expressions",
     "entailment": "visual entailment",
     "retrieval": "image and text retrieval",
+    "relevance": "relevance of products to queries",
 }
 """The tasks in words, in the order of the page."""
 

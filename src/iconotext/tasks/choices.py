@@ -16,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
-from iconotext.core.batch import Loss
+from iconotext.core.batch import Batch, Loss
 from iconotext.core.boxes import iou
 from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
 from iconotext.data.collate import Seating
+from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable, Words
 from iconotext.heads.tasks import Options
 from iconotext.models.system import System
@@ -148,13 +150,11 @@ class Chosen(Examples):
 
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
         """The questions with each of their options, and which one is right [n, K]."""
-        seats = after_words(seats)
         options = self.options.rows((rows[:, None] * self.group + np.arange(self.group)).ravel())
         every = rows.repeat(self.group)
-        tokens = self.questions.rows(every).beside(options, self.separator, seats.max_words)
         regions = self.store.gather([self.units[row] for row in every])
-        matched, positions = np.ones(len(every), np.bool_), draw.positions.repeat(self.group)
-        batch = seats.batch(tokens, regions, matched, positions, self.group)
+        positions = draw.positions.repeat(self.group)
+        batch = seated(seats, self.questions.rows(every), options, regions, positions, self.group, self.separator)
         right = torch.tensor([self.asked[row].right for row in rows])
         targets = torch.nn.functional.one_hot(right.clamp(min=0), self.group).float() * (right >= 0)[:, None]
         return TaskBatch(Choices.name, batch, targets)
@@ -217,6 +217,21 @@ class Chosen(Examples):
 def after_words(seats: Seating) -> Seating:
     """The seats of a text of two parts, the second in a segment of its own that is not the regions'."""
     return dataclasses.replace(seats, sentences=2, second_segment=2 if seats.region_segment == 1 else 1)
+
+
+def seated(
+    seats: Seating,
+    first: TokenTable,
+    second: TokenTable | None,
+    regions: PackedRegions,
+    positions: NDArray[np.int64],
+    group: int,
+    separator: int,
+) -> Batch:
+    """Texts of two parts, or of one, with regions, row by row; ``group`` rows an example."""
+    seats = after_words(seats)
+    tokens = first if second is None else first.beside(second, separator, seats.max_words)
+    return seats.batch(tokens, regions, np.ones(len(first), np.bool_), positions, group)
 
 
 Linked = tuple[str, list[tuple[int, int]]]

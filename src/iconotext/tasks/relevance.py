@@ -19,16 +19,15 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from iconotext.core.batch import Batch, Loss
+from iconotext.core.batch import Loss
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.seed import Draw, scramble, uniform
 from iconotext.data.collate import Seating
 from iconotext.data.store import PackedRegions, RegionStore
-from iconotext.data.words import TokenTable
 from iconotext.models.system import System
 from iconotext.models.task import TaskKind, segments_of
 from iconotext.tasks.base import Examples, Measure, Rows, Said, Source, TaskBatch
-from iconotext.tasks.choices import after_words
+from iconotext.tasks.choices import seated
 from iconotext.tasks.metrics.relevance import auc, ndcg, reciprocal_rank
 
 Form = Literal["listwise", "pairwise", "pointwise"]
@@ -274,21 +273,6 @@ class Listed(Examples):
             ranked = sorted(zip(scores, products), key=lambda pair: -pair[0])
             lines += [f"{name} Q0 {product} {rank} {s} iconotext\n" for rank, (s, product) in enumerate(ranked, 1)]
         return "relevance.trec", "".join(lines)
-
-
-def seated(
-    seats: Seating,
-    queries: TokenTable,
-    titles: TokenTable | None,
-    regions: PackedRegions,
-    positions: NDArray[np.int64],
-    group: int,
-    separator: int,
-) -> Batch:
-    """Queries with the titles and regions of products, row by row; ``group`` products a query."""
-    seats = after_words(seats)
-    tokens = queries if titles is None else queries.beside(titles, separator, seats.max_words)
-    return seats.batch(tokens, regions, np.ones(len(queries), np.bool_), positions, group)
 
 
 def gathered(store: RegionStore, ids: Sequence[str]) -> PackedRegions:

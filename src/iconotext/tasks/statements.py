@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from iconotext.core.batch import Batch, Loss, Text
 from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
 from iconotext.data.collate import Seating
+from iconotext.data.store import PackedRegions
+from iconotext.data.words import TokenTable
 from iconotext.heads.tasks import Images
 from iconotext.models.system import System
 from iconotext.models.task import TaskKind, segments_of
@@ -102,12 +105,7 @@ class Judged(Examples):
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
         """The statements with their pictures, and which label is right [n, 2]."""
         regions = self.store.gather([self._pairs[2 * row + side] for row in rows for side in (0, 1)])
-        texts = self.texts.rows(rows.repeat(2))
-        batch = seats.batch(texts, regions, np.ones(2 * len(rows), np.bool_), draw.positions.repeat(2), 2)
-        if self.images != "pair":
-            batch = right_apart(batch)
-        if self.images == "triplet":
-            batch = in_one_row(batch, seats.text(self.texts.rows(rows)))
+        batch = seated(seats, self.texts.rows(rows), regions, draw.positions, self.images)
         labels = torch.tensor([bool(self.rows[row]["label"]) for row in rows], dtype=torch.long)
         return TaskBatch(Statements.name, batch, torch.nn.functional.one_hot(labels, 2).float())
 
@@ -150,6 +148,17 @@ class Judged(Examples):
         """The table of NLVR2's server: an identifier and True or False a line."""
         pairs = zip(predictions["statement_id"].to_pylist(), predictions["predicted"].to_pylist())
         return "nlvr2_results.csv", "".join(f"{name},{label}\n" for name, label in pairs)
+
+
+def seated(
+    seats: Seating, texts: TokenTable, regions: PackedRegions, positions: NDArray[np.int64], images: Images
+) -> Batch:
+    """Statements with the regions of the left and the right picture of each in turn, read together as ``images`` says."""
+    twice = np.arange(len(texts)).repeat(2)
+    batch = seats.batch(texts.rows(twice), regions, np.ones(len(twice), np.bool_), positions.repeat(2), 2)
+    if images != "pair":
+        batch = right_apart(batch)
+    return in_one_row(batch, seats.text(texts)) if images == "triplet" else batch
 
 
 def right_apart(batch: Batch) -> Batch:

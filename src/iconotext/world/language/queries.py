@@ -30,6 +30,12 @@ class Query:
     ground: str = ""
     other: Phrase | None = None
 
+    @property
+    def asks(self) -> str:
+        """What it demands beside the kind, in words."""
+        parts = {"colour": self.colour, "count": self.count, "ground": self.ground, "other": self.other}
+        return " ".join(name for name, asked in parts.items() if asked)
+
     def grade(self, picture: Picture) -> int:
         """How well a picture fits, from 0 to 3."""
         if not picture.count(self.kind):

@@ -59,6 +59,7 @@ def test_pictures_with_ambiguous_names_are_left_out(pictures: list[Picture]) -> 
 def test_words() -> None:
     car, dog = NAMED["car"], NAMED["dog"]
     assert Query(car, "red").text("en", 0) == "red car"
+    assert Query(dog, count=2, ground="grass").asks == "count ground"
     assert Query(car, "red").text("zh", 0) == "红色汽车"
     assert Query(dog, count=2, ground="grass").text("en", 1) == "two dogs on grass"
     assert Query(dog, count=2, ground="grass").text("zh", 0) == "草地上的两只狗"
