@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 from tyro.conf import Positional
 
 from iconotext.core.artefacts import PYTHON, Artefact, folder, keep, manifest, verify
@@ -54,11 +54,12 @@ class FetchOptions:
 
 def run(options: ArtefactsOptions) -> None:
     """Prints the list."""
-    table = Table("name", "MB", "licence", "sha256", "here", title=str(folder()))
+    console = Console(highlight=False, soft_wrap=True)
     for artefact in manifest().values():
-        size, found = f"{artefact.size / 1e6:.1f}", artefact.find()
-        table.add_row(artefact.name, size, artefact.licence, artefact.sha256[:16], str(found or "no"))
-    Console().print(table)
+        found = artefact.find()
+        where = f"here: {found}" if found else f"not here; its place is {artefact.place}"
+        console.print(f"[bold]{escape(artefact.name)}[/bold]  {artefact.size / 1e6:.1f} MB, {escape(artefact.licence)}")
+        console.print(f"  sha256 {artefact.sha256}\n  {escape(where)}")
 
 
 def keep_file(options: KeepOptions) -> Artefact:

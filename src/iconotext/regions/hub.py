@@ -144,12 +144,14 @@ class HubDetector:
         if self.needs_boxes:
             given = [given_boxes(picture, self._device) for picture in pictures]
             features = self._pooled(inputs, outputs, given, frames)
-            for boxes, feature in zip(given, features):
-                yield labelled(boxes, boxes.new_ones(len(boxes)), feature, boxes.new_zeros(len(boxes), 0))
+            for box, feature in zip(given, features):
+                yield labelled(box, box.new_ones(len(box)), feature, box.new_zeros(len(box), 0))
             return
         probs = self._probabilities(outputs)
         found = box_convert(outputs.pred_boxes, "cxcywh", "xyxy")
-        boxes, rows, scores = [], [], []
+        boxes: list[Tensor] = []
+        rows: list[Tensor] = []
+        scores: list[Tensor] = []
         for picture, shares, frame, prob in zip(pictures, found, frames, probs):
             mine = inside(shares * frame, *picture.size)
             order, confidence = choose(mine, prob[:, 1:].amax(-1), self._selection)
@@ -184,16 +186,18 @@ class HubDetector:
 
     def _map(self, inputs: dict[str, Tensor], outputs: Any) -> Float[Tensor, "B C h w"]:
         """The map of the backbone; of a plain vision transformer its patches, as far as they are told apart."""
-        if self._seen.maps is not None:
-            maps: Tensor = self._seen.maps
+        maps: Tensor | None = self._seen.maps
+        if maps is not None:
             return maps
         if getattr(outputs, "image_embeds", None) is not None:
-            return outputs.image_embeds.permute(0, 3, 1, 2)
+            embeds: Tensor = outputs.image_embeds
+            return embeds.permute(0, 3, 1, 2)
         if self._hub.kind == "yolos":
             high, wide = inputs["pixel_values"].shape[2:]
-            side = self._model.config.patch_size
-            patches = outputs.last_hidden_state[:, 1 : 1 + (high // side) * (wide // side)]
-            return patches.transpose(1, 2).unflatten(2, (high // side, wide // side))
+            config: Any = self._model.config
+            grid = high // config.patch_size, wide // config.patch_size
+            patches: Tensor = outputs.last_hidden_state[:, 1 : 1 + grid[0] * grid[1]]
+            return patches.transpose(1, 2).reshape(len(patches), -1, *grid)
         raise ConfigError(f"a {self._hub.kind} of transformers shows no map of its backbone: take `--layer queries`")
 
     def _pooled(
@@ -206,7 +210,7 @@ class HubDetector:
             fill = torch.stack([mask[0].any(0).float().mean(), mask[0].any(1).float().mean()])
             share = fill.repeat(2)
         shares = [box / frame * share for box, frame in zip(boxes, frames)]
-        return mean_over(self._map(inputs, outputs), shares).split([len(box) for box in boxes])
+        return torch.split(mean_over(self._map(inputs, outputs), shares), [len(box) for box in boxes])
 
     def _states(self, outputs: Any) -> Float[Tensor, "B Q D"]:
         states: Tensor | None = getattr(outputs, "class_embeds", None)
@@ -224,7 +228,8 @@ class HubDetector:
         if self._hub.prompt is not None:
             own = self._hub.prompt.probabilities(outputs.logits)
         elif outputs.logits.shape[-1] == classes + 1:  # The last one says "no object".
-            return outputs.logits.softmax(-1).roll(1, dims=-1)
+            together: Tensor = outputs.logits.softmax(-1).roll(1, dims=-1)
+            return together
         else:
             own = outputs.logits[..., :classes].sigmoid()
         return torch.cat([1 - own.amax(-1, keepdim=True), own], dim=-1)

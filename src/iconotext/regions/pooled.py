@@ -64,7 +64,7 @@ class PooledDetector:
         boxes = [self._boxes(picture) for picture in pictures]
         whole = torch.tensor([self._frame.width, self._frame.height] * 2)
         shares = [(torch.from_numpy(b * picture.scale) / whole).to(self._device) for b, picture in zip(boxes, pictures)]
-        features = mean_over(maps, shares).split([len(b) for b in boxes])
+        features = torch.split(mean_over(maps, shares), [len(b) for b in boxes])
         yield from map(unlabelled, boxes, features)
 
     def _boxes(self, picture: Fitted) -> Float32[np.ndarray, "R 4"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import detection as detection_models
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.detection.faster_rcnn import FasterRCNN
@@ -160,7 +160,7 @@ class RcnnDetector:
 
     def _find(self, images: Any, maps: dict[str, Tensor], scales: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Boxes in pixels of the original, and confidences."""
-        heads: nn.Module = self._model.roi_heads
+        heads = self._model.roi_heads
         proposals, _ = self._model.rpn(images, maps)
         pooled = heads.box_head(heads.box_roi_pool(maps, proposals, images.image_sizes))
         logits, deltas = heads.box_predictor(pooled)

@@ -101,7 +101,7 @@ def surroundings(picture: Fitted) -> Float32[np.ndarray, "9"]:
 def covers(boxes: Float[np.ndarray, "R 4"], size: tuple[int, int]) -> Bool[np.ndarray, "R"]:
     """Which boxes are the whole picture, to a hundredth of its sides."""
     slack = np.array(size * 2) / 100
-    covering: Bool[np.ndarray, "R"] = (np.abs(boxes - (0, 0, *size)) <= slack).all(axis=1)
+    covering: Bool[np.ndarray, "R"] = np.asarray((np.abs(boxes - (0, 0, *size)) <= slack).all(axis=1))
     return covering
 
 

@@ -84,8 +84,6 @@ def grounding_dino() -> tuple[Any, ...]:
     config = hf.GroundingDinoConfig(
         backbone_config=hf.SwinConfig(**shape, out_features=names),
         text_config=hf.BertConfig(**text, vocab_size=len(WORDS)),
-        max_text_len=16,
-        num_feature_levels=3,
         **sizes,
         **heads,
     )

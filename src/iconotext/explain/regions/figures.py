@@ -108,7 +108,7 @@ def covered(shares: Float32[np.ndarray, "R 4"]) -> Bool[np.ndarray, "r r"]:
     middle = (np.arange(RASTER) + 0.5) / RASTER
     across = (shares[:, :1] <= middle) & (middle < shares[:, 2:3])
     down = (shares[:, 1:2] <= middle) & (middle < shares[:, 3:])
-    inside: NDArray[np.bool_] = (down[:, :, None] & across[:, None]).any(0)
+    inside: NDArray[np.bool_] = np.asarray((down[:, :, None] & across[:, None]).any(axis=0))
     return inside
 
 
