@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
 from iconotext.core.fingerprint import Fingerprint
+from iconotext.data.coding import BLOCK, PLAIN, Quantised, Rows, Storage, TopClasses
 
 F16: TypeAlias = NDArray[np.float16]
 F32: TypeAlias = NDArray[np.float32]
@@ -40,13 +42,14 @@ class ImageRegions:
 
 @dataclass(frozen=True)
 class Shard:
-    """The columns of one file as flat views of its mapped memory."""
+    """The columns of one file: flat views of its ``mapped`` memory, or what is made of such views when it is read."""
 
     ids: list[str]
     starts: I64
     counts: I64
     sizes: I32
-    flat: dict[str, NDArray[Any]]
+    flat: dict[str, Rows]
+    mapped: mmap.mmap
 
 
 DTYPES: dict[str, type[np.generic]] = {
@@ -68,35 +71,35 @@ def shapes_of(fingerprint: Fingerprint) -> Shapes:
     return {name: vectors.get(name, ()) for name in DTYPES}
 
 
-def encode(rows: Sequence[ImageRegions], shapes: Shapes) -> bytes:
+def encode(rows: Sequence[ImageRegions], shapes: Shapes, storage: Storage = PLAIN) -> bytes:
     """A shard as the bytes of an Arrow IPC file of one record batch; a column of width 0 is left out.
 
     Raises:
         DataError: an array has another shape than the fingerprint tells, or holds a number that is not finite (also one
             that float16 cannot hold).
     """
-    counts = [len(row.boxes) for row in rows]
-    offsets = np.cumsum([0, *counts])
+    offsets = np.cumsum([0, *(len(row.boxes) for row in rows)])
     sizes = np.array([row.size for row in rows], np.int32).reshape(-1)
     columns = {
         "image_id": pa.array([row.image_id for row in rows], pa.string()),
         "size": pa.FixedSizeListArray.from_arrays(pa.array(sizes), 2),
     }
+    notes: dict[bytes, bytes] = {}
     for name, shape in shapes.items():
-        flat = np.empty((offsets[-1], *shape), DTYPES[name])
-        for row, begin, count in zip(rows, offsets, counts):
-            values = np.asarray(getattr(row, name))
-            if values.shape != (count, *shape):
-                raise DataError(f"image {row.image_id!r}: {name} has the shape {values.shape}, not {(count, *shape)}")
-            with np.errstate(over="ignore"):
-                flat[begin : begin + count] = values
-            if not np.isfinite(flat[begin : begin + count]).all():
-                raise DataError(f"image {row.image_id!r}: {name} holds a number that {DTYPES[name].__name__} cannot")
-        if shape != (0,):
-            entries = pa.array(flat.reshape(-1))
-            vectors = pa.FixedSizeListArray.from_arrays(entries, shape[0]) if shape else entries
-            columns[name] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), vectors)
-    batch = pa.record_batch(columns)
+        if shape == (0,):
+            continue
+        flat = _joined(rows, name, shape, offsets)
+        parts = {name: flat}
+        if name == "features" and storage.features == "int8":
+            coded = Quantised.of(flat)
+            parts, notes = coded.columns(), coded.notes()
+        elif name == "class_probs" and 0 < storage.top < shape[0]:
+            parts = TopClasses.of(flat, storage.top).columns()
+        for part, values in parts.items():
+            entries = pa.array(values.reshape(-1))
+            vectors = pa.FixedSizeListArray.from_arrays(entries, values.shape[1]) if values.ndim > 1 else entries
+            columns[part] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), vectors)
+    batch = pa.record_batch(columns, metadata=notes or None)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -104,34 +107,75 @@ def encode(rows: Sequence[ImageRegions], shapes: Shapes) -> bytes:
     return data
 
 
-def open_shard(file: Path, shapes: Shapes) -> Shard | str:
+def _joined(rows: Sequence[ImageRegions], name: str, shape: tuple[int, ...], offsets: I64) -> NDArray[Any]:
+    """One column of all rows, checked."""
+    flat = np.empty((offsets[-1], *shape), DTYPES[name])
+    for row, begin, end in zip(rows, offsets, offsets[1:]):
+        values = np.asarray(getattr(row, name))
+        if values.shape != (end - begin, *shape):
+            raise DataError(f"image {row.image_id!r}: {name} has the shape {values.shape}, not {(end - begin, *shape)}")
+        with np.errstate(over="ignore"):
+            flat[begin:end] = values
+        if not np.isfinite(flat[begin:end]).all():
+            raise DataError(f"image {row.image_id!r}: {name} holds a number that {DTYPES[name].__name__} cannot")
+    return flat
+
+
+def open_shard(file: Path, shapes: Shapes, storage: Storage = PLAIN) -> Shard | str:
     """The mapped columns of a shard, or why it cannot be read."""
     if not file.is_file():
         return "the file is missing"
     try:
-        batch = pa.ipc.open_file(pa.memory_map(str(file))).get_batch(0)
+        with file.open("rb") as opened:
+            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).get_batch(0)
         offsets = batch.column("boxes").offsets.to_numpy().astype(np.int64)
         counts = np.diff(offsets)
         if offsets[0] != 0 or (counts < 0).any():
             return "the offsets are corrupt"
-        flat = {name: _flat(batch, name, shape, int(offsets[-1])) for name, shape in shapes.items()}
+        flat = {name: _column(batch, name, shape, int(offsets[-1]), storage) for name, shape in shapes.items()}
         sizes = batch.column("size").values.to_numpy().reshape(-1, 2)
         ids: list[str] = batch.column("image_id").to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         return f"the file is torn ({str(error).splitlines()[0][:120]})"
-    return Shard(ids, offsets[:-1], counts, sizes, flat)
+    return Shard(ids, offsets[:-1], counts, sizes, flat, mapped)
 
 
-def _flat(batch: pa.RecordBatch, name: str, shape: tuple[int, ...], rows: int) -> NDArray[Any]:
-    """A ragged column as one mapped array of all its regions.
+def _column(batch: pa.RecordBatch, name: str, shape: tuple[int, ...], rows: int, storage: Storage) -> Rows:
+    """A ragged column of all regions of the file.
 
     Raises:
         ValueError: it is not what the fingerprint tells.
     """
     if shape == (0,):
         return np.empty((rows, 0), DTYPES[name])
+    if name == "features" and storage.features == "int8":
+        blocks = (-(-shape[0] // BLOCK),)
+        parts = {
+            "features": _flat(batch, "features", shape, rows, np.uint8),
+            "feature_low": _flat(batch, "feature_low", blocks, rows, np.float16),
+            "feature_step": _flat(batch, "feature_step", blocks, rows, np.float16),
+        }
+        return Quantised.read(parts, batch.schema.metadata or {})
+    if name == "class_probs" and 0 < storage.top < shape[0]:
+        top = (storage.top,)
+        parts = {
+            "class_top": _flat(batch, "class_top", top, rows, np.int32),
+            "class_top_probs": _flat(batch, "class_top_probs", top, rows, np.float16),
+            "class_rest": _flat(batch, "class_rest", (), rows, np.float16),
+        }
+        return TopClasses.read(parts, shape[0])
+    return _flat(batch, name, shape, rows, DTYPES[name])
+
+
+def _flat(batch: pa.RecordBatch, name: str, shape: tuple[int, ...], rows: int, dtype: type[np.generic]) -> NDArray[Any]:
+    """A ragged column as one mapped array of all its regions.
+
+    Raises:
+        ValueError: it is not of this shape.
+    """
     values = batch.column(name).values
     array: NDArray[Any] = (values.values if shape else values).to_numpy(zero_copy_only=True).reshape(-1, *shape)
-    if len(array) != rows or array.dtype != DTYPES[name]:
+    if len(array) != rows or array.dtype != dtype:
         raise ValueError(f"column {name} is {array.dtype} {array.shape}, not {rows} regions of shape {shape}")
     return array

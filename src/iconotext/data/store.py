@@ -7,11 +7,14 @@ Anything that reads Arrow reads a store.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import mmap
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +24,17 @@ from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
 from iconotext.core.fingerprint import Fingerprint
+from iconotext.data.coding import PLAIN, Storage
 from iconotext.data.shard import DTYPES, F16, F32, I32, I64, ImageRegions, Shapes, Shard, encode, open_shard, shapes_of
 from iconotext.data.tables import write_bytes, write_json
 
-__all__ = ["ImageRegions", "PackedRegions", "RegionStore", "StoreWriter"]
+__all__ = ["ImageRegions", "PackedRegions", "RegionStore", "Storage", "StoreWriter", "locked"]
 
 FORMAT = "iconotext-regions/1"
+DUPLICATES = "duplicates.json"
+"""Images whose regions are those of another: their ids, and its id."""
+RESIDENT = 128 * 2**20
+"""Bytes that are read of mapped files before a process lets go of their pages, which stay in the page cache."""
 _SHARDS = "regions-*.arrow"
 _WIDE_FIRST = sorted(
     DTYPES, key=lambda name: -np.dtype(DTYPES[name]).itemsize
@@ -64,23 +72,30 @@ class RegionStore:
         self.attribute_names: list[str] = about["attribute_names"]
         self.feature_dim = self.fingerprint.feature_dim
         self.class_count = self.fingerprint.classes
+        self.storage = Storage(**about.get("storage", {}))
         self._shapes = shapes_of(self.fingerprint)
         self._bytes = {name: math.prod(shape) * np.dtype(DTYPES[name]).itemsize for name, shape in self._shapes.items()}
         self._region_bytes = sum(self._bytes.values())
-        shards, self.problems = _open_shards(path, about.get("shards"), self._shapes)
+        shards, self.problems = _open_shards(path, about.get("shards"), self._shapes, self.storage)
         for problem in self.problems:
             warnings.warn(problem, RuntimeWarning, stacklevel=3)
-        self.ids: list[str] = [image_id for shard in shards for image_id in shard.ids]
-        self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
-        rows = [len(shard.ids) for shard in shards]
-        self._shard_of = np.repeat(np.arange(len(rows)), rows)
-        self._starts = _join([shard.starts for shard in shards])
-        self.counts: I64 = _join([shard.counts for shard in shards])
-        """Regions of each row, in the order of ``ids``."""
-        self._sizes = np.concatenate([np.zeros((0, 2), np.int32), *(shard.sizes for shard in shards)])
-        self._row = {image_id: row for row, image_id in enumerate(self.ids)}
-        if len(self._row) < len(self.ids):
+        found = [image_id for shard in shards for image_id in shard.ids]
+        row = {image_id: number for number, image_id in enumerate(found)}
+        if len(row) < len(found):
             raise DataError(f"region store {path} holds an image twice: extract the regions again")
+        twins = {twin: row[of] for twin, of in read_duplicates(path).items() if of in row and twin not in row}
+        rows = np.array([*range(len(found)), *twins.values()], np.int64)
+        self.ids: list[str] = [*found, *twins]
+        self._row = {image_id: number for number, image_id in enumerate(self.ids)}
+        self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
+        self._mapped = [shard.mapped for shard in shards]
+        self._read = 0
+        lengths = [len(shard.ids) for shard in shards]
+        self._shard_of = np.repeat(np.arange(len(lengths)), lengths)[rows]
+        self._starts = _join([shard.starts for shard in shards])[rows]
+        self.counts: I64 = _join([shard.counts for shard in shards])[rows]
+        """Regions of each row, in the order of ``ids``."""
+        self._sizes = np.concatenate([np.zeros((0, 2), np.int32), *(shard.sizes for shard in shards)])[rows]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RegionStore:
@@ -138,6 +153,7 @@ class RegionStore:
         shard = self._shard_of[row]
         width, height = self._sizes[row].tolist()
         views = {name: columns[shard][start : start + count] for name, columns in self._columns.items()}
+        self._let_go(count)
         return ImageRegions(image_id=image_id, size=(width, height), **views)
 
     def gather(self, ids: Sequence[str]) -> PackedRegions:
@@ -154,7 +170,19 @@ class RegionStore:
         for name, columns in self._columns.items():
             if cuts and packed[name].size:
                 np.concatenate([columns[shard][cut] for shard, cut in cuts], out=packed[name])
+        self._let_go(int(counts.sum()))
         return PackedRegions(sizes=self._sizes[rows], offsets=np.concatenate([[0], np.cumsum(counts)]), **packed)
+
+    def _let_go(self, regions: int) -> None:
+        """Unmap the pages that were read once there are many: they count as this process's memory, and each worker has its own.
+
+        Views of them stay good, since a page that is read again is mapped again.
+        """
+        self._read += regions * self._region_bytes
+        if self._read > RESIDENT:
+            self._read = 0
+            for mapped in self._mapped:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def _allocate(self, regions: int) -> dict[str, NDArray[Any]]:
         """New columns in one block of memory: one of the allocator's large blocks a batch instead of six."""
@@ -172,7 +200,8 @@ class StoreWriter:
     """Writes a store shard by shard; a killed run goes on with what is missing and ends with the same bytes.
 
     Several processes may write to one store as long as each shard has one writer; one of them calls ``finish`` at last.
-    ``class_names`` names the columns of ``class_probs``.
+    (Two that begin or finish at the same moment do so one after the other in ``locked``.) ``class_names`` names the columns
+    of ``class_probs``; ``storage`` is how features and class probabilities are kept.
 
     Raises:
         FingerprintError: the folder holds regions that were made in another way.
@@ -185,8 +214,10 @@ class StoreWriter:
         fingerprint: Fingerprint,
         class_names: Sequence[str],
         attribute_names: Sequence[str],
+        storage: Storage = PLAIN,
     ) -> None:
         self.path = Path(path)
+        self.storage = storage
         self.fingerprint = fingerprint
         self._shapes = shapes_of(fingerprint)
         self._pending: dict[str, str] = {}
@@ -195,13 +226,18 @@ class StoreWriter:
             "fingerprint": asdict(fingerprint),
             "class_names": list(class_names),
             "attribute_names": list(attribute_names),
-        }
+        } | ({} if storage == PLAIN else {"storage": asdict(storage)})
         file = self.path / "store.json"
         if file.is_file():
             there = json.loads(file.read_text("utf-8"))
             Fingerprint(**there["fingerprint"]).require(fingerprint, f"region store {path}")
-            if {name: there[name] for name in self._about} != self._about:
-                raise DataError(f"region store {path} was made with other class or attribute names: name a new folder")
+            if {name: there.get(name) for name in self._about} != self._about or Storage(
+                **there.get("storage", {})
+            ) != storage:
+                raise DataError(
+                    f"region store {path} was made with other class or attribute names, or keeps features or class "
+                    "probabilities in another way: name a new folder"
+                )
         else:
             if self.path.is_dir() and any(not child.name.startswith(".store.json") for child in self.path.iterdir()):
                 raise DataError(f"{path} holds other files: name an empty or a new folder")
@@ -213,11 +249,11 @@ class StoreWriter:
 
     def done(self, index: int) -> bool:
         """Whether a shard is written and whole."""
-        return self.shard(index).is_file() and not isinstance(open_shard(self.shard(index), self._shapes), str)
+        return not isinstance(open_shard(self.shard(index), self._shapes, self.storage), str)
 
     def done_ids(self) -> set[str]:
         """The images that need no more work: those in whole shards, and those in quarantine."""
-        shards = (open_shard(file, self._shapes) for file in sorted(self.path.glob(_SHARDS)))
+        shards = (open_shard(file, self._shapes, self.storage) for file in sorted(self.path.glob(_SHARDS)))
         done = {image_id for shard in shards if not isinstance(shard, str) for image_id in shard.ids}
         parts = (file for file in self._parts() if self.shard(int(file.stem[-5:])).is_file())
         return done | set(_entries([self.path / "quarantine.jsonl", *parts]))
@@ -234,7 +270,7 @@ class StoreWriter:
             write_bytes(part, _lines(self._pending))
         else:
             part.unlink(missing_ok=True)
-        write_bytes(self.shard(index), encode(rows, self._shapes))
+        write_bytes(self.shard(index), encode(rows, self._shapes, self.storage))
         self._pending = {}
 
     def quarantine(self, image_id: str, reason: str) -> None:
@@ -248,7 +284,7 @@ class StoreWriter:
         self._pending = {}
         shards = {}
         for file in sorted(self.path.glob(_SHARDS)):
-            shard = open_shard(file, self._shapes)
+            shard = open_shard(file, self._shapes, self.storage)
             if isinstance(shard, str):
                 raise DataError(f"{file}: {shard}; delete it and extract again")
             shards[file.name] = len(shard.ids)
@@ -259,6 +295,25 @@ class StoreWriter:
 
     def _parts(self) -> list[Path]:
         return sorted(self.path.glob(".quarantine-[0-9][0-9][0-9][0-9][0-9].jsonl"))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made: other processes that ask for it wait until it is let go, or this process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def read_duplicates(store: Path) -> dict[str, str]:
+    """Which image's regions are those of which other."""
+    file = store / DUPLICATES
+    found: dict[str, str] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return found
 
 
 def _entries(files: Sequence[Path]) -> dict[str, str]:
@@ -277,14 +332,16 @@ def _join(parts: list[I64]) -> I64:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def _open_shards(path: Path, listed: dict[str, int] | None, shapes: Shapes) -> tuple[list[Shard], list[str]]:
+def _open_shards(
+    path: Path, listed: dict[str, int] | None, shapes: Shapes, storage: Storage
+) -> tuple[list[Shard], list[str]]:
     """The shards that can be read, in order, and a message for each that cannot."""
     names = sorted(listed or [file.name for file in path.glob(_SHARDS)])
     shards, problems = [], []
     if listed is None:
         problems.append(f"region store {path} is not finished: run the same `iconotext extract` once more")
     for name in names:
-        shard = open_shard(path / name, shapes)
+        shard = open_shard(path / name, shapes, storage)
         if isinstance(shard, str):
             lost = f"its {listed[name]} rows are" if listed else "its rows are"
             problems.append(f"{path / name}: {shard}; {lost} left out (`iconotext extract` makes them again)")

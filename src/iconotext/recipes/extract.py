@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+import warnings
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import numpy as np
-import torch
-from jaxtyping import Float32
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 from tyro.conf import Positional
 
-from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.errors import ConfigError
+from iconotext.core.seed import derive
 from iconotext.data.records import DataSet
-from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
-from iconotext.data.tables import write_json
-from iconotext.regions.detections import Detections, Detector
-from iconotext.regions.resize import Fitted, Frame
+from iconotext.data.store import RegionStore, Storage, StoreWriter, locked
+from iconotext.recipes.bars import bar
+from iconotext.recipes.extraction import Pictures, Work, cores, given_boxes, plan_work
+from iconotext.recipes.on_ray import Share, write_on_ray
+from iconotext.regions.resize import Frame
 from iconotext.regions.select import Selection
 from iconotext.regions.table import DetectorOptions, open_detector
 
 SHARD = 512
-"""Pictures of a shard: shard i is the i-th slice of the data set's pictures, so it is known without the ones before it."""
+"""Pictures of a shard."""
 
 _CONSOLE = Console(stderr=True)
-
-Boxes = Float32[np.ndarray, "R 4"]
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -55,7 +34,7 @@ class ExtractOptions:
     """Find the regions of all pictures of a data set and keep them, with their features, in a region store.
 
     A run that was interrupted goes on where it stopped. Pictures that cannot be used are left out, counted, and named with the
-    reason in STORE/quarantine.jsonl.
+    reason in STORE/quarantine.jsonl. Equal files are looked at once.
     """
 
     data: Positional[Path]
@@ -99,6 +78,17 @@ class ExtractOptions:
     """Threads that decode and detect; 0 takes one a core."""
     device: str = "auto"
     """auto takes a GPU where there is one; cpu or cuda."""
+    features: Literal["float16", "int8"] = "float16"
+    """How features are kept; int8 takes half of the disk and errs by less than 1 % of a feature's standard deviation."""
+    top_classes: int = 0
+    """Class probabilities of a region that are kept, with the sum of the others; 0 keeps all."""
+    part: str = "1/1"
+    """I/N does the I-th of N parts of the work: start N processes, on any machines that see the store, and the last one to
+    end completes it."""
+    engine: Literal["threads", "ray"] = "threads"
+    """ray spreads the work over the machines of a Ray cluster (RAY_ADDRESS), or starts Ray on this one."""
+    ray_workers: int = 0
+    """Workers on the cluster, each with --workers threads; 0 takes as many as have room."""
 
 
 def run(options: ExtractOptions) -> RegionStore:
@@ -109,42 +99,81 @@ def run(options: ExtractOptions) -> RegionStore:
         FingerprintError: the folder holds regions that were made in another way.
         ConfigError: an option is out of range.
     """
-    if options.batch < 1 or options.workers < 0:
+    number, parts = _part(options)
+    begin = time.perf_counter()
+    work, writer = begin_work(options, SHARD)
+    shards = range(len(work.shards))
+    mine = sorted(shards, key=lambda index: derive("extract part", index))[number - 1 :: parts]
+    missing = sorted(index for index in mine if not writer.done(index))
+    left = sum(map(work.count, missing))
+    with bar("pictures") as progress:
+        total = sum(map(work.count, mine))
+        task = progress.add_task("regions", total=total, completed=total - left)
+
+        def advance(pictures: int) -> None:
+            progress.advance(task, pictures)
+
+        if options.engine == "ray":
+            share = Share(options.ray_workers, options.workers or 1, options.device != "cpu")
+            write_on_ray(_RayWorker, (options, SHARD), missing, share, advance)
+        else:
+            work.write(writer, missing, options.batch, options.workers or cores(), advance)
+    with locked(options.store):
+        waiting = [index for index in shards if not writer.done(index)]
+        if not waiting:
+            store = writer.finish()
+            _report(store, left / (time.perf_counter() - begin), sum(map(work.count, shards)))
+            return store
+    _CONSOLE.print(f"part {options.part} is done; {len(waiting)} of {len(shards)} shards are left to the other parts")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # That it is not finished has just been said.
+        return RegionStore.open(options.store)
+
+
+def begin_work(options: ExtractOptions, shard: int) -> tuple[Work, StoreWriter]:
+    """What is to be done and where it goes to; for every process that takes part.
+
+    Raises:
+        DataError: there is no data set, it lacks what the detector needs, or the folder holds something else.
+        FingerprintError: the folder holds regions that were made in another way.
+        ConfigError: an option is out of range.
+    """
+    if options.batch < 1 or min(options.workers, options.top_classes, options.ray_workers) < 0:
         raise ConfigError(
-            f"extract: --batch is at least 1 and --workers at least 0, not {options.batch}, {options.workers}"
+            f"extract: --batch {options.batch} has to be at least 1, and --workers {options.workers}, --top-classes "
+            f"{options.top_classes} and --ray-workers {options.ray_workers} at least 0"
         )
     data = DataSet.open(options.data)
     detector = open_detector(options.detector, _detector_options(options))
-    given = _given_boxes(data) if detector.needs_boxes else None
-    ids = [image_id for split in data.splits for image_id in data.image_ids(split)]
-    writer = StoreWriter(options.store, detector.fingerprint, detector.class_names, detector.attribute_names)
-    _require_same_source(options.store, data)
-    shards = _cut(ids, SHARD)
-    missing = [index for index in range(len(shards)) if not writer.done(index)]
-    begin = time.perf_counter()
-    with (
-        _one_thread_each(),
-        Progress(*_columns(), console=_CONSOLE) as bar,
-    ):
-        task = bar.add_task("regions", total=len(ids), completed=len(ids) - sum(len(shards[i]) for i in missing))
-        batches = {index: _cut(shards[index], options.batch) for index in missing}
-        work = _ahead(
-            partial(_regions, data, detector, given),
-            chain.from_iterable(batches.values()),
-            options.workers or len(os.sched_getaffinity(0)),
+    pictures = Pictures(data, given_boxes(data) if detector.needs_boxes else None)
+    names = detector.class_names, detector.attribute_names
+    with locked(options.store):
+        writer = StoreWriter(
+            options.store, detector.fingerprint, *names, Storage(options.features, options.top_classes)
         )
-        with closing(work):
-            for index, parts in batches.items():
-                rows: list[ImageRegions] = []
-                for found, refused in islice(work, len(parts)):
-                    rows += found
-                    for image_id, reason in refused.items():
-                        writer.quarantine(image_id, reason)
-                    bar.advance(task, len(found) + len(refused))
-                writer.write_shard(index, rows)
-    store = writer.finish()
-    _report(store, sum(len(shards[i]) for i in missing) / (time.perf_counter() - begin), len(ids))
-    return store
+        return plan_work(options.store, pictures, detector, shard, options.workers or cores()), writer
+
+
+class _RayWorker:
+    """A process on a cluster, which writes the shards that it is given."""
+
+    def __init__(self, options: ExtractOptions, shard: int) -> None:
+        self._work, self._writer = begin_work(options, shard)
+        self._batch, self._threads = options.batch, options.workers or 1
+
+    def __call__(self, index: int) -> int:
+        """Write a shard; returns its number of pictures."""
+        if not self._writer.done(index):
+            self._work.write(self._writer, [index], self._batch, self._threads, lambda _: None)
+        return self._work.count(index)
+
+
+def _part(options: ExtractOptions) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", options.part)
+    number, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= parts:
+        raise ConfigError(f"--part {options.part!r}: write I/N with I from 1 to N, such as 2/4")
+    return number, parts
 
 
 def _report(store: RegionStore, speed: float, pictures: int) -> None:
@@ -156,45 +185,6 @@ def _report(store: RegionStore, speed: float, pictures: int) -> None:
     )
     if aside:
         _CONSOLE.print(f"{aside} set aside, with reasons in {store.path / 'quarantine.jsonl'}", soft_wrap=True)
-
-
-def _regions(
-    data: DataSet, detector: Detector, given: dict[str, Boxes] | None, ids: Sequence[str]
-) -> tuple[list[ImageRegions], dict[str, str]]:
-    """The regions of some pictures, and the reason for each picture that cannot be used."""
-    fitted: dict[str, Fitted] = {}
-    refused: dict[str, str] = {}
-    for image_id in ids:
-        try:
-            if given is not None and image_id not in given:
-                raise DataError("the data set has no objects for this picture")
-            boxes = None if given is None else given[image_id]
-            fitted[image_id] = detector.fit(np.asarray(data.image(image_id)), boxes)
-        except DataError as error:
-            refused[image_id] = str(error)
-    try:
-        found = dict(zip(fitted, detector.detect(list(fitted.values()))))
-    except DataError:
-        found = {}
-        for image_id, picture in fitted.items():
-            try:
-                found[image_id] = detector.detect([picture])[0]
-            except DataError as error:
-                refused[image_id] = str(error)
-    return [_row(image_id, fitted[image_id].size, regions) for image_id, regions in found.items()], refused
-
-
-def _row(image_id: str, size: tuple[int, int], regions: Detections) -> ImageRegions:
-    return ImageRegions(
-        image_id=image_id,
-        size=size,
-        boxes=regions.boxes,
-        scores=regions.scores,
-        features=regions.features.astype(np.float16),
-        class_probs=regions.class_probs.astype(np.float16),
-        attributes=regions.attributes,
-        attribute_scores=regions.attribute_scores,
-    )
 
 
 def _detector_options(options: ExtractOptions) -> DetectorOptions:
@@ -211,69 +201,3 @@ def _detector_options(options: ExtractOptions) -> DetectorOptions:
         rows=options.rows,
         device=options.device,
     )
-
-
-def _given_boxes(data: DataSet) -> dict[str, Boxes]:
-    """The true boxes of every picture that has objects."""
-    if "objects" not in data.tables:
-        raise DataError(
-            f"data set {data.path} has no table of objects, so no boxes are given: take a detector that finds some"
-        )
-    return {
-        row["image_id"]: np.array(row["boxes"], dtype=np.float32).reshape(-1, 4)
-        for split in data.splits
-        for row in data.table("objects", split, ["image_id", "boxes"]).to_pylist()
-    }
-
-
-def _require_same_source(store: Path, data: DataSet) -> None:
-    """Note beside the store which data it is made of, or refuse when it is made of other data."""
-    file = store / "source.json"
-    mine = {"name": data.info["name"], "fingerprint": data.fingerprint}
-    if not file.is_file():
-        write_json(file, mine)
-    elif (there := json.loads(file.read_text("utf-8"))) != mine:
-        raise DataError(
-            f"region store {store} holds the regions of other data:\n  there: {there}\n  asked: {mine}\n"
-            "Delete it or name another folder."
-        )
-
-
-def _cut(items: Sequence[A], size: int) -> list[Sequence[A]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _ahead(function: Callable[[A], B], items: Iterable[A], workers: int) -> Generator[B, None, None]:
-    """``map`` by threads, in order, never more than two items a thread ahead; what waits is dropped when it is closed."""
-    rest = iter(items)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting = deque(pool.submit(function, item) for item in islice(rest, 2 * workers))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(rest, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Threads work on pictures side by side, so none splits its own products: that is slower and waits for busy cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _columns() -> tuple[ProgressColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
-
-
-class _Rate(ProgressColumn):
-    """Pictures a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f} pictures/s" if speed else "")
