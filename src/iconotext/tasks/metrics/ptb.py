@@ -34,7 +34,7 @@ Az Ark Del Ill La Mass Miss Ore Pa Tex Wash
 """
 """In any case; the last line only so."""
 
-_BEFORE_NUMBERS = "art|figs?|nos?|pp?"
+_BEFORE_NUMBERS = "art|ca|figs?|nos?|pp?"
 _SPLIT = {"cannot": 3, "gonna": 3, "gotta": 3, "lemme": 3, "gimme": 3, "wanna": 3, "more'n": 4, "'tis": 2, "'twas": 2}
 
 _Rule = tuple[re.Pattern[str], Callable[[str], list[str]]]
@@ -92,8 +92,8 @@ def _rules() -> tuple[_Rule, ...]:
         (r"\s+", _without),
         (f"&(?:{'|'.join(_ENTITIES)});", lambda token: [_ENTITIES[token[1:-1]]]),
         (f"(?i:{'|'.join(_SPLIT)})(?!{letter}|\\d)", _split),
-        (f"{letter}+?(?i:n{apostrophe}t){end}", _negation),
-        (f"{apostrophe}(?i:s|m|d|re|ve|ll){end}", lambda token: ["'" + token[1:]]),
+        (f"{letter}+?(?i:n{apostrophe}t)(?![a-zA-Z])", _negation),
+        (f"{apostrophe}(?i:s|m|d|re|ve|ll)(?![a-zA-Z])", lambda token: ["'" + token[1:]]),
         (f"{apostrophe}[2-9]0s|(?i:{apostrophe}(?:em|cause|till?)|c{apostrophe}mon|o{apostrophe}clock){end}", _as_is),
         (f"{apostrophe}n{apostrophe}|{apostrophe}n{end}|(?i:ol|dunkin|somethin|[ldj]){apostrophe}", _as_is),
         (f"(?i:y){apostrophe}(?={letter})|(?i:n{apostrophe}t){end}", _as_is),
