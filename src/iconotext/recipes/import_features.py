@@ -69,6 +69,8 @@ class ImportOptions:
     """Classes without the background, where the source has only their numbers; 0 leaves them out."""
     attributes: int = 400
     """Attributes, where the source has only their numbers; 0 leaves them out."""
+    feature_dim: int = 0
+    """Numbers of a feature; images with another number cannot be used. 0 takes that of the first image."""
     class_names: Path | None = None
     """File with the name of a class a line, without the background, such as objects_vocab.txt."""
     attribute_names: Path | None = None
@@ -155,8 +157,10 @@ def import_regions(options: ImportOptions) -> RegionStore:
         FingerprintError: the folder holds regions that were made in another way.
         ConfigError: an option is out of range, or the format needs one more.
     """
-    if min(options.classes, options.attributes) < 0 or options.shard < 1:
-        raise ConfigError("import-features: --classes and --attributes are at least 0, --shard is at least 1")
+    if min(options.classes, options.attributes, options.feature_dim) < 0 or options.shard < 1:
+        raise ConfigError(
+            "import-features: --classes, --attributes and --feature-dim are at least 0, --shard is at least 1"
+        )
     kind = format_of(options.source) if options.format == "auto" else options.format
     reading = Reading(**{each.name: getattr(options, each.name) for each in fields(Reading)})
     sizes = _sizes(options.sizes)
@@ -166,7 +170,8 @@ def import_regions(options: ImportOptions) -> RegionStore:
         attributes = _names(options.attribute_names, "attribute", widths.attributes)
         writer = StoreWriter(options.store, _fingerprint(options, kind, widths), classes, attributes)
         journal = Journal(options.store, _about(options, kind, source, sizes))
-        _write_with_bar(source, write_shards(source, writer, journal, row_of, options.shard, options.strict))
+        where = str(options.source)
+        _write_with_bar(source, write_shards(source, writer, journal, row_of, options.shard, options.strict, where))
         store = writer.finish()
     _report(store, journal)
     return store
@@ -187,6 +192,7 @@ def _conversion(
         try:
             record = entry.read()
             widths = widths_of(record, options.classes, options.attributes)
+            widths = replace(widths, features=options.feature_dim or widths.features)
             row_of = partial(_row, widths=widths, sizes=sizes, rename=options.rename)
             row_of(record)
         except UnsafeData:

@@ -109,9 +109,15 @@ def test_ids_and_names_and_the_fingerprint(tmp_path: Path) -> None:
 
 
 def test_settings_out_of_range(options: ImportOptions) -> None:
-    for wrong in ({"shard": 0}, {"classes": -1}, {"attributes": -1}):
+    for wrong in ({"shard": 0}, {"feature_dim": -1}, {"classes": -1}, {"attributes": -1}):
         with pytest.raises(ConfigError, match="at least"):
             import_regions(replace(options, **wrong))
+
+
+def test_features_of_another_width_are_left_out(options: ImportOptions) -> None:
+    with pytest.raises(DataError, match=r"4 numbers.*8"):
+        import_regions(replace(options, feature_dim=8))
+    assert len(import_regions(replace(options, feature_dim=4))) == 39
 
 
 def test_nothing_usable_makes_no_store(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def to_row(record: Record, widths: Widths, sizes: Mapping[str, Size]) -> ImageRe
         DataError: it has other widths, a class or attribute beyond them, a feature that float16 cannot hold, or no size.
     """
     if record.features.shape[1] != widths.features:
-        raise DataError(f"its features have {record.features.shape[1]} numbers, the first had {widths.features}")
+        raise DataError(f"its features have {record.features.shape[1]} numbers, the others have {widths.features}")
     if np.abs(record.features).max() > _LARGEST:
         raise DataError("a feature is too large for float16")
     boxes, size = place(record, sizes)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iconotext.core.errors import DataError
-from iconotext.data.features.record import Record, Source
+from iconotext.data.features.record import Entry, Record, Source
 from iconotext.data.shard import ImageRegions, open_shard, shapes_of
 from iconotext.data.store import StoreWriter
 from iconotext.data.tables import write_json
@@ -80,6 +80,7 @@ def write_shards(
     row_of: Callable[[Record], ImageRegions],
     shard: int,
     strict: bool,
+    where: str,
 ) -> Iterator[int]:
     """Write every shard that is not there yet; yields the place in the source as it goes on.
 
@@ -87,6 +88,7 @@ def write_shards(
         row_of: makes a row of the store of a record.
         shard: images of a shard.
         strict: whether an image that cannot be used ends it.
+        where: the source's name in messages.
 
     Raises:
         UnsafeData: a record asks for code; it ends here also without ``strict``.
@@ -103,9 +105,7 @@ def write_shards(
             for entry in islice(source.entries(place), shard):
                 entries, place = entries + 1, entry.next
                 try:
-                    row = row_of(entry.read())
-                    if row.image_id in seen:
-                        raise DataError(f"image {row.image_id!r} was there before")
+                    row = _row(entry, row_of, seen, where)
                 except UnsafeData:
                     raise
                 except DataError as error:
@@ -125,3 +125,15 @@ def write_shards(
             place = journal.shards[index].next
             yield place
         index += 1
+
+
+def _row(entry: Entry, row_of: Callable[[Record], ImageRegions], seen: set[str], where: str) -> ImageRegions:
+    """The row of an entry, unless its image was there before."""
+    record = entry.read()
+    try:
+        row = row_of(record)
+        if row.image_id in seen:
+            raise DataError("an image of this id was there before")
+    except DataError as error:
+        raise DataError(f"{where}, image {record.image_id!r}: {error}") from error
+    return row

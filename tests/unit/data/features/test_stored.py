@@ -115,7 +115,7 @@ def test_the_size_is_found_again_from_both_kinds_of_boxes(size: tuple[int, int])
 
 
 def test_rows_of_another_width_are_refused() -> None:
-    with pytest.raises(DataError, match="3 numbers, the first had 2"):
+    with pytest.raises(DataError, match="3 numbers, the others have 2"):
         to_row(record(), Widths(2, 0, 0), {})
     with pytest.raises(DataError, match="0 classes, the first had 5"):
         to_row(record(), Widths(3, 5, 0), {})

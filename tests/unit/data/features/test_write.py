@@ -33,7 +33,9 @@ def work(store: Path, read: Callable[[int], Record] = load, strict: bool = False
     writer = StoreWriter(store, FINGERPRINT, [], [])
     journal = Journal(store, {"source": about})
     row_of = partial(to_row, widths=Widths(3, 0, 0), sizes={})
-    places = list(write_shards(Listed("l", range(11), read), writer, journal, row_of, shard=3, strict=strict))
+    places = list(
+        write_shards(Listed("l", range(11), read), writer, journal, row_of, shard=3, strict=strict, where="x.tsv")
+    )
     assert places == sorted(places)
     return writer.finish()
 
@@ -50,7 +52,7 @@ def test_what_goes_in_and_what_does_not(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "s/quarantine.jsonl").read_text().splitlines()]
     assert {line["image_id"].split()[0]: line["reason"] for line in lines} == {
         "4": "number 4 is broken",
-        "7": "image 'i2' was there before",
+        "7": "x.tsv, image 'i2': an image of this id was there before",
     }
 
 
@@ -144,4 +146,4 @@ def test_a_source_that_ends_before_its_end_ends_the_import(tmp_path: Path) -> No
     writer = StoreWriter(tmp_path / "s", FINGERPRINT, [], [])
     journal = Journal(tmp_path / "s", {})
     row_of = partial(to_row, widths=Widths(3, 0, 0), sizes={})
-    assert list(write_shards(Short("l", range(11), load), writer, journal, row_of, 3, False)) == [1, 2, 3, 4]
+    assert list(write_shards(Short("l", range(11), load), writer, journal, row_of, 3, False, "x.tsv")) == [1, 2, 3, 4]
