@@ -51,7 +51,9 @@ class Expressions:
         return TaskKind(self.name, "region", hidden=self.hidden, form=self.form)
 
     def loss(self, scores: Float[Tensor, "E R"], micro: TaskBatch) -> Loss:
-        """The loss of the expressions."""
+        """The loss of the expressions; 0 where no regions are shown, so that there is nothing to choose."""
+        if not scores.shape[1]:
+            return Loss(scores.float().sum(), torch.tensor(float(micro.examples), device=scores.device))
         return LOSSES[self.form](scores, micro.targets)
 
     def examples(self, source: Source, split: str, training: bool) -> Described:
