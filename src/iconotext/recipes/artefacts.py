@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import Positional
 
-from iconotext.core.artefacts import PYTHON, Artefact, folder, keep, manifest, verify
+from iconotext.core.artefacts import PYTHON, Artefact, keep, manifest, verify
 from iconotext.core.errors import ConfigError, MissingPiece
 
 PATIENCE = 1.5

@@ -117,6 +117,17 @@ def test_figures_of_a_store(store: RegionStore) -> None:
     json.dumps(found)
 
 
+def test_whole_pictures_are_counted_apart(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "store", PRINT, CLASSES, ATTRIBUTES)
+    boxes = np.array([[0, 0, 50, 80], [0, 0, 100, 80]], np.float32)
+    writer.write_shard(0, [regions("x", boxes, [1, 2], [0.9, 0.0], 0)])
+    found = measure(writer.finish())
+    assert (found["regions"], found["whole_pictures"]) == (2, 1)
+    assert found["classes"] == [["cat", 1]]
+    assert found["coverage"]["mean"] == 0.5
+    assert found["score"]["low"] == pytest.approx(0.9)
+
+
 def test_coverage_is_that_of_the_union() -> None:
     assert covered(np.zeros((0, 4), np.float32)).mean() == 0
     assert covered(np.array([[0, 0, 0.5, 1], [0.25, 0, 0.75, 1]], np.float32)).mean() == 0.75

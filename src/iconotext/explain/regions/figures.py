@@ -20,6 +20,8 @@ RASTER = 32
 """Cells a side of the raster on which coverage is counted."""
 SAMPLE = 2000
 """The most pictures whose features are read for their moments."""
+WHOLE = 0.98
+"""Share of a picture from which a region is the picture itself, which says nothing about things in it."""
 TWICE = 0.95
 """Overlap (IoU) from which a box repeats another."""
 
@@ -50,7 +52,10 @@ class Spread:
 
 
 def measure(store: RegionStore) -> dict[str, Any]:
-    """The figures of a store as plain JSON values; a pass over all boxes, and over the features of a sample of pictures."""
+    """The figures of a store as plain JSON values; a pass over all boxes, and over the features of a sample of pictures.
+
+    Regions that are the whole picture are counted, and left out of sizes, scores, classes, attributes and coverage.
+    """
     each = [_picture(store.get(image_id), store.class_count) for image_id in store.ids]
     joined = {name: np.concatenate([e[name] for e in each]) if each else np.zeros(0) for name in ("sizes", "scores")}
     classes = Counter(label for e in each for label in e["classes"].tolist())
@@ -62,6 +67,7 @@ def measure(store: RegionStore) -> dict[str, Any]:
         "store": str(store.path),
         "pictures": len(store),
         "regions": int(store.counts.sum()),
+        "whole_pictures": sum(e["whole"] for e in each),
         "pictures_without_regions": int((store.counts == 0).sum()),
         "quarantined": sum(reasons.values()),
         "quarantine_reasons": dict(reasons.most_common()),
@@ -86,17 +92,20 @@ def _picture(found: ImageRegions, classes: int) -> dict[str, Any]:
     width, height = found.size
     shares = found.boxes / np.array([width, height, width, height], np.float32)
     sides = np.clip(shares[:, 2:] - shares[:, :2], 0, None)
-    labels = found.class_probs[:, 1:].argmax(1) + 1 if classes > 1 and len(shares) else np.zeros(0, np.int64)
+    areas = sides.prod(1)
+    parts = areas < WHOLE
+    labels = found.class_probs[parts, 1:].argmax(1) + 1 if classes > 1 and parts.any() else np.zeros(0, np.int64)
     boxes = torch.from_numpy(found.boxes.copy())
     repeats = (iou(boxes, boxes) > TWICE).triu(1).any(0).sum()
     return {
         "id": found.image_id,
         "regions": len(shares),
-        "sizes": sides.prod(1),
-        "scores": found.scores,
+        "whole": int((~parts).sum()),
+        "sizes": areas[parts],
+        "scores": found.scores[parts],
         "classes": labels,
-        "attributes": found.attributes,
-        "coverage": float(covered(shares).mean()),
+        "attributes": found.attributes[parts],
+        "coverage": float(covered(shares[parts]).mean()),
         "repeated": int(repeats),
         # Equal pictures have equal features; the first region's are enough to tell others apart.
         "digest": blake2b(found.boxes.tobytes() + found.features[:1].tobytes(), digest_size=12).digest(),

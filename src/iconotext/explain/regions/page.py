@@ -32,7 +32,9 @@ def _story(figures: Mapping[str, Any]) -> str:
     text = (
         f"{plural(figures['pictures'], 'picture')} with {plural(figures['regions'], 'region')}, {mean:.1f} a picture. "
     )
-    text += f"Together they cover {share(figures['coverage']['mean'], 0)} of a picture on average."
+    text += f"They cover {share(figures['coverage']['mean'], 0)} of a picture on average."
+    if figures["whole_pictures"]:
+        text += f" Left out below: {plural(figures['whole_pictures'], 'region')} that show the whole picture."
     if figures["quarantined"]:
         text += f" {plural(figures['quarantined'], 'picture')} could not be used."
     return text
@@ -51,7 +53,7 @@ def _sections(figures: Mapping[str, Any], fingerprint: Fingerprint) -> Iterator[
         body: list[Html] = [_ranking(figures["classes"])]
         if figures["classes_without_regions"]:
             body.append(
-                el("p", f"{plural(len(figures['classes_without_regions']), 'class')} never came first.", class_="note")
+                el("p", f"Classes that never came first: {len(figures['classes_without_regions'])}.", class_="note")
             )
         yield Section("classes", "Classes", "The most probable class of each region.", tuple(body))
     if any(name != "none" for name, _ in figures["attributes"]):
@@ -71,10 +73,11 @@ def _sections(figures: Mapping[str, Any], fingerprint: Fingerprint) -> Iterator[
 
 
 def _twice(figures: Mapping[str, Any]) -> Html:
-    repeated = plural(figures["repeated_boxes"], "region")
     lines = [
-        el("li", f"{repeated} of {figures['regions']:,} lie on another one of the same picture (IoU above 0.95)."),
-        el("li", f"{plural(figures['same_pictures'], 'picture')} have the same regions as another."),
+        el(
+            "li", f"Regions that lie on another one of the same picture (IoU above 0.95): {figures['repeated_boxes']:,}"
+        ),
+        el("li", f"Pictures that have the same regions as another: {figures['same_pictures']:,}"),
     ]
     groups = [el("li", ", ".join(group[:8]) + (" …" if len(group) > 8 else "")) for group in figures["same_groups"]]
     return el("ul", lines, groups)
