@@ -121,9 +121,13 @@ def bring(source: Path) -> Corpus:
     corpus = Corpus()
     listed = source.rglob("*choices*.json") if source.is_dir() else ()
     choices = {name: found for file in sorted(listed) for name, found in read_gqa_choices(file).items()}
-    for file in files(source, r".*questions.*\.json", "*_questions.json"):
+    taken: set[str] = set()
+    for file in files(source, r"(train|val|test).*questions.*\.json", "train, val or test *_questions.json"):
         split = split_of(file)
         for found in read_gqa(file).values():
+            if found.question_id in taken:
+                continue  # The balanced questions are among all questions.
+            taken.add(found.question_id)
             place = f"{file} question {found.question_id}"
             image = (found.image_id,)
             corpus.picture(found.image_id, split, f"{found.image_id}.jpg")

@@ -155,12 +155,12 @@ def bring(source: Path) -> Corpus:
     corpus = Corpus()
     classes: dict[str, int] = {}
     listed = files(source, r"(train|val|test)\.jsonl", "train.jsonl, val.jsonl or test.jsonl")
-    metadata = [path for folder in {file.parent for file in listed} for path in folder.rglob("*.json")]
+    metadata = (source if source.is_dir() else source.parent).rglob("*.json")
     boxes = {"/".join(path.parts[-2:]): path for path in metadata}
     for file in listed:
         for asked in read_vcr(file):
             if asked.boxes_file not in boxes:
-                raise DataError(f"{asked.place}: {asked.boxes_file}, with its boxes, is nowhere below {file.parent}")
+                raise DataError(f"{asked.place}: {asked.boxes_file}, with its boxes, is nowhere below {source}")
             _take(corpus, asked, split_of(file), objects_of(asked, boxes[asked.boxes_file]), classes)
     corpus.classes = tuple(classes)
     return corpus

@@ -114,10 +114,14 @@ def read_vqa_labels(ans2label: Path) -> Mapping[str, int]:
 def bring(source: Path) -> Corpus:
     """The questions of all files ``*questions.json``, with the answers of the annotations that bear the same name."""
     corpus = Corpus()
+    taken: set[int] = set()
     for file in files(source, r".*questions\.json", "*_questions.json"):
         about, split = read_object(file), split_of(file)
         subset = about.text("data_subtype") if "data_subtype" in about else ""
         for found in read_vqa(file, _annotations(file)):
+            if found.question_id in taken:
+                continue  # The questions of test-dev are among those of test.
+            taken.add(found.question_id)
             image = str(found.image_id)
             number = f"{found.image_id:012d}.jpg"
             corpus.picture(image, split, *([f"COCO_{subset}_{number}"] if subset else []), number)

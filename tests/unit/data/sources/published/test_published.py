@@ -253,3 +253,27 @@ def test_choices_of_gqa_come_with_the_questions(tmp_path: Path) -> None:
         ("01", 1, ["a", "b"], ["a"]),
         ("02", 0, None, None),
     ]
+
+
+def test_a_question_in_two_files_is_taken_once(tmp_path: Path) -> None:
+    for name in ("val_balanced_questions.json", "val_all_questions.json", "submission_all_questions.json"):
+        written(tmp_path / name, {"01": QUESTION})
+    assert [row.table for row in FORMATS["gqa"](tmp_path).rows] == ["vqa", "gqa"]
+    (tmp_path / "vqa").mkdir()
+    for name in ("test2015", "test-dev2015"):
+        asked = {"questions": [{"question_id": 1, "image_id": 2, "question": "What?"}]}
+        written(tmp_path / "vqa" / f"v2_OpenEnded_mscoco_{name}_questions.json", asked)
+    assert len(FORMATS["vqa"](tmp_path / "vqa").rows) == 1
+
+
+def test_metadata_of_vcr_may_lie_beside_the_annotations(tmp_path: Path) -> None:
+    for folder in ("vcr1annots", "vcr1images/m"):
+        (tmp_path / folder).mkdir(parents=True)
+    written(tmp_path / "vcr1annots" / "val.jsonl", [VCR])
+    with pytest.raises(DataError, match="with its boxes, is nowhere"):
+        FORMATS["vcr"](tmp_path)
+    boxes = {"names": ["person", "dog"], "boxes": [[0, 0, 1, 1, 1]] * 2, "width": 1, "height": 1}
+    written(tmp_path / "vcr1images" / "m" / "0.json", boxes)
+    corpus = FORMATS["vcr"](tmp_path)
+    assert [row.table for row in corpus.rows] == ["objects", "choices"]
+    assert corpus.classes == ("person", "dog")
