@@ -46,7 +46,7 @@ class _Dtype:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(object) if self._spec[0] == "O" else np.dtype(self._spec).newbyteorder(self._order)
+        return np.dtype(object) if self._spec[0] == "O" else np.dtype(self._order + self._spec)
 
 
 class _Array:
