@@ -37,6 +37,9 @@ Az Ark Del Ill La Mass Miss Ore Pa Tex Wash
 _BEFORE_NUMBERS = "art|ca|figs?|nos?|pp?"
 _SPLIT = {"cannot": 3, "gonna": 3, "gotta": 3, "lemme": 3, "gimme": 3, "wanna": 3, "more'n": 4, "'tis": 2, "'twas": 2}
 
+_PLAIN = re.compile(r"[a-zA-Z]+(?!\S)")
+"""A word that no rule has anything to say of, which most are."""
+
 _Rule = tuple[re.Pattern[str], Callable[[str], list[str]]]
 
 
@@ -50,6 +53,14 @@ def tokenise(text: str) -> str:
 def _tokens(text: str) -> Iterator[str]:
     place = 0
     while place < len(text):
+        if text[place].isspace():
+            place += 1
+            continue
+        plain = _PLAIN.match(text, place)
+        if plain and plain[0].lower() not in _SPLIT:
+            yield plain[0].lower()
+            place = plain.end()
+            continue
         matches = ((rule.match(text, place), action) for rule, action in _rules())
         found = [(match.end(), action) for match, action in matches if match]
         end = max((end for end, _ in found), default=place + 1)
@@ -60,7 +71,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 def _one(char: str) -> list[str]:
     """A character that no rule knows: a symbol, or nothing."""
-    kept = ord(char) <= 0xFFFF and unicodedata.category(char)[0] not in "CZ" and not char.isspace()
+    kept = ord(char) <= 0xFFFF and unicodedata.category(char)[0] not in "CZ"
     return [_SINGLE.get(char, char)] if kept else []
 
 
@@ -89,7 +100,6 @@ def _rules() -> tuple[_Rule, ...]:
     lower, proper = _ABBREVIATIONS.strip().rsplit("\n", 1)
     abbreviation = f"(?:(?i:{'|'.join(lower.split())})|{'|'.join(proper.split())})\\."
     rules: list[tuple[str, Callable[[str], list[str]]]] = [
-        (r"\s+", _without),
         (f"&(?:{'|'.join(_ENTITIES)});", lambda token: [_ENTITIES[token[1:-1]]]),
         (f"(?i:{'|'.join(_SPLIT)})(?!{letter}|\\d)", _split),
         (f"{letter}+?(?i:n{apostrophe}t)(?![a-zA-Z])", _negation),
