@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, fields
 
 from iconotext.core.errors import FingerprintError
 
+WIDTHS = ("feature_dim", "classes", "attributes")
+"""The fields without which a model cannot read features at all."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -31,16 +34,17 @@ class Fingerprint:
         mine, theirs = asdict(self), asdict(other)
         return {f.name: (mine[f.name], theirs[f.name]) for f in fields(self) if mine[f.name] != theirs[f.name]}
 
-    def require(self, other: Fingerprint, where: str) -> None:
-        """Refuse ``other`` unless it is equal.
+    def require(self, other: Fingerprint, where: str, allowed: bool = False) -> dict[str, tuple[object, object]]:
+        """Refuse ``other`` unless it is equal, or is ``allowed`` to differ in all but widths; what differs is returned.
 
         Raises:
             FingerprintError: with the fields that differ and what to do.
         """
         differing = self.differences(other)
-        if differing:
+        if differing and not (allowed and differing.keys().isdisjoint(WIDTHS)):
             lines = "\n".join(f"  {name}: expected {a!r}, found {b!r}" for name, (a, b) in differing.items())
             raise FingerprintError(
                 f"{where}: the region features were made in another way than the model was trained with:\n{lines}\n"
                 "Extract the regions again with the model's detector, or train a model on these features."
             )
+        return differing

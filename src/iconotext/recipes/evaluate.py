@@ -72,6 +72,8 @@ class EvaluateOptions:
     """Pairs of one forward pass."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """auto takes bf16 where the hardware gains from it."""
+    allow_feature_mismatch: bool = False
+    """Take regions that were made otherwise than those of the model; what differs is noted in evaluation.json."""
     seed: int = 0
     """Decides the lot and the resampling of the intervals."""
 
@@ -98,7 +100,7 @@ def run(options: EvaluateOptions) -> Path:
         FingerprintError: the regions were made in another way than those that it was trained with.
     """
     data, store = DataSet.open(options.data), RegionStore.open(options.store)
-    scorer = Scorer.open(options.run, store, world().device, options.precision)
+    scorer = Scorer.open(options.run, store, world().device, options.precision, options.allow_feature_mismatch)
     model = scorer.saved.model
     name = scorer.saved.task or Retrieval.name
     blind: Literal["text", "picture"] | None = scorer.saved.run.get("blind")
@@ -111,6 +113,7 @@ def run(options: EvaluateOptions) -> Path:
         "split": options.split,
         "options": to_data(options),
         "data": data.fingerprint,
+        **({"feature_mismatch": scorer.mismatch} if scorer.mismatch else {}),
         **result.about,
     }
     figures = [asdict(found) for found in result.figures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, new_class
@@ -83,6 +83,8 @@ class FinetuneOptions(Generic[S]):
     """Compile the model with torch.compile: minutes at the start, faster steps after."""
     workers: int = 1
     """Processes that make batches while the model trains."""
+    allow_feature_mismatch: bool = False
+    """Take regions that were made otherwise than those of the model; what differs is noted in run.json."""
     seed: int = 0
     """The same seed gives the same run."""
     save_every: int = 1000
@@ -134,7 +136,9 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
     """
     with processes() as here:
         data, store, saved = DataSet.open(options.data), RegionStore.open(options.store), load(options.start)
-        saved.features.fingerprint.require(store.fingerprint, str(options.store))
+        mismatch = saved.features.fingerprint.require(
+            store.fingerprint, str(options.store), options.allow_feature_mismatch
+        )
         words = Words.load(saved.tokenizer)
         source, page = Source(data, store, words, options.language), saved.model.system
         task = options.task.task(source, options.split, page)
@@ -152,8 +156,10 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
         result = train(config, options.out, model, batches, losses, {task.name: 1.0}, evaluate=look)
         if here.main:
             about = {"command": "finetune", "task": task.name, "options": to_data(options), "train": to_data(config)}
+            about |= {"feature_mismatch": mismatch} if mismatch else {}
             about |= {"data": data.fingerprint, "examples": len(examples), "blind": options.blind, **examples.about()}
-            save(options.out, model, words.tokenizer.to_str(), saved.features, about)
+            features = replace(saved.features, fingerprint=store.fingerprint)
+            save(options.out, model, words.tokenizer.to_str(), features, about)
         return result
 
 

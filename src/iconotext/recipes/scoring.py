@@ -37,19 +37,29 @@ class Scorer:
     store: RegionStore
     device: torch.device
     precision: Precision
+    mismatch: dict[str, tuple[object, object]]
 
     @classmethod
-    def open(cls, run: Path, store: RegionStore, device: torch.device, precision: Precision = "auto") -> Scorer:
-        """The model in ``run``; refuses a store that was made otherwise than the model's features.
+    def open(
+        cls,
+        run: Path,
+        store: RegionStore,
+        device: torch.device,
+        precision: Precision = "auto",
+        allow_feature_mismatch: bool = False,
+    ) -> Scorer:
+        """The model in ``run``; refuses a store that was made otherwise than its features, unless that is allowed.
+
+        ``mismatch`` keeps what differs.
 
         Raises:
             FingerprintError: with what differs.
         """
         saved = load(run, device)
-        saved.features.fingerprint.require(store.fingerprint, str(store.path))
+        mismatch = saved.features.fingerprint.require(store.fingerprint, str(store.path), allow_feature_mismatch)
         words = Words.load(saved.tokenizer)
         chosen = choose(precision, device)[0]
-        return cls(saved, words, seating(saved.model.system, words.vocab, saved.task), store, device, chosen)
+        return cls(saved, words, seating(saved.model.system, words.vocab, saved.task), store, device, chosen, mismatch)
 
     @property
     def pretrained(self) -> PretrainModel:

@@ -25,3 +25,14 @@ def test_every_field_counts(name: str) -> None:
         FingerprintError, match=rf"some/store: .*\n  {name}: expected .*, found .*\nExtract the regions again"
     ):
         MINE.require(other, "some/store")
+
+
+def test_a_difference_may_be_allowed_but_not_of_widths() -> None:
+    other = dataclasses.replace(MINE, weights="cd34", resize="none")
+    assert MINE.require(other, "store", allowed=True) == {
+        "weights": ("ab12", "cd34"),
+        "resize": ("short side 192", "none"),
+    }
+    assert MINE.require(MINE, "store", allowed=True) == {}
+    with pytest.raises(FingerprintError, match="feature_dim"):
+        MINE.require(dataclasses.replace(other, feature_dim=8), "store", allowed=True)

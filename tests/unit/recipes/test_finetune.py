@@ -159,6 +159,17 @@ def test_regions_made_otherwise_are_refused(folder: Path, tmp_path: Path) -> Non
         run(FinetuneOptions(VqaOptions(), **{**common(folder, tmp_path / "out"), "store": tmp_path / "store"}))
 
 
+def test_a_mismatch_that_is_allowed_is_noted(folder: Path, tmp_path: Path) -> None:
+    other = dataclasses.replace(PRINT, resize="another")
+    make_store(tmp_path / "store", SPLITS, other)
+    given = {**common(folder, tmp_path / "out"), "store": tmp_path / "store", "steps": 1}
+    run(FinetuneOptions(VqaOptions(), allow_feature_mismatch=True, **given))
+    saved = load(tmp_path / "out")
+    assert saved.run["feature_mismatch"] == {"resize": [PRINT.resize, "another"]}
+    assert saved.run["options"]["allow_feature_mismatch"] is True
+    assert saved.features.fingerprint == other
+
+
 def test_no_model_to_begin_with(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingPiece, match="iconotext pretrain"):
         run(FinetuneOptions(VqaOptions(), **{**common(folder, tmp_path / "out"), "start": tmp_path}))
