@@ -19,6 +19,7 @@ from iconotext.data.store import RegionStore, Storage, StoreWriter, locked
 from iconotext.recipes.bars import bar
 from iconotext.recipes.extraction import Pictures, Work, cores, given_boxes, plan_work
 from iconotext.recipes.on_ray import Share, write_on_ray
+from iconotext.regions.detections import Detector
 from iconotext.regions.resize import Frame
 from iconotext.regions.select import Selection
 from iconotext.regions.table import DetectorOptions, open_detector
@@ -143,15 +144,23 @@ def begin_work(options: ExtractOptions, shard: int) -> tuple[Work, StoreWriter]:
             f"extract: --batch {options.batch} has to be at least 1, and --workers {options.workers}, --top-classes "
             f"{options.top_classes} and --ray-workers {options.ray_workers} at least 0"
         )
+    pictures, detector = open_pictures(options)
+    with locked(options.store):
+        writer = open_writer(options, detector)
+        return plan_work(options.store, pictures, detector, shard, options.workers or cores()), writer
+
+
+def open_pictures(options: ExtractOptions) -> tuple[Pictures, Detector]:
+    """The pictures, and what looks at them."""
     data = DataSet.open(options.data)
     detector = open_detector(options.detector, _detector_options(options))
-    pictures = Pictures(data, given_boxes(data) if detector.needs_boxes else None)
-    names = detector.class_names, detector.attribute_names
-    with locked(options.store):
-        writer = StoreWriter(
-            options.store, detector.fingerprint, *names, Storage(options.features, options.top_classes)
-        )
-        return plan_work(options.store, pictures, detector, shard, options.workers or cores()), writer
+    return Pictures(data, given_boxes(data) if detector.needs_boxes else None), detector
+
+
+def open_writer(options: ExtractOptions, detector: Detector) -> StoreWriter:
+    """Where the regions go to."""
+    storage = Storage(options.features, options.top_classes)
+    return StoreWriter(options.store, detector.fingerprint, detector.class_names, detector.attribute_names, storage)
 
 
 class _RayWorker:
