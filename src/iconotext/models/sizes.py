@@ -53,5 +53,10 @@ LARGE: dict[str, Any] = {
 TINY_MLM = MLM(rate=0.3, whole_word=True, only_matched=True)
 TINY_MASKS = RegionMasks(rate=0.15, leak=0.3, measure="iou")
 TINY_MRC = MRC("soft", masks=TINY_MASKS, only_matched=True)
+TINY_MRC_ALONE = MRC("soft", masks=RegionMasks(rate=0.15, leak=0.4), only_matched=True)
 TINY_ITM = ITM(negatives=Negatives(0.5, "text", swapped=0.3))
-"""Objectives with the same departures."""
+"""Objectives with the same departures.
+
+Where words are guessed in the same batch, the whole picture stays visible beside a hidden thing (IoU); where regions are
+hidden in batches of their own, everything that holds a part of a hidden one is hidden too.
+"""

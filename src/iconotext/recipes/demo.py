@@ -14,7 +14,7 @@ from iconotext.core.config import write_json
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 from iconotext.tasks.table import TASKS
 
-STEPS = {"pretrain": 3200, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
+STEPS = {"pretrain": 3800, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
 
 PICTURES = {"tiny": 40, "small": 100}

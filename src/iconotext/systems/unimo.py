@@ -2,7 +2,7 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Product
-from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC, WIDTH
+from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC_ALONE, WIDTH
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, TextEmbedding, Word
@@ -50,8 +50,8 @@ UNIMO = System(
             "pool": Product(WIDTH),
             "mix": Phases(
                 (
-                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
-                    (0.65, OneAtATime(((3, CrossModalContrastive()), (2, TINY_MLM), (1, TINY_MRC)))),
+                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC_ALONE)))),
+                    (0.65, OneAtATime(((3, CrossModalContrastive()), (2, TINY_MLM), (1, TINY_MRC_ALONE)))),
                 )
             ),
         },

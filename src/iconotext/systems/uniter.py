@@ -3,7 +3,7 @@
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
 from iconotext.heads.tasks import Downstream
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, TINY_MRC
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, TINY_MRC_ALONE
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
@@ -49,11 +49,15 @@ UNITER = System(
             **SMALL,
             "mix": Phases(
                 (
-                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC)))),
+                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC_ALONE)))),
                     (
                         0.65,
                         OneAtATime(
-                            ((4, Together((TINY_ITM, WRA(weight=1.0, iterations=10)))), (2, TINY_MLM), (1, TINY_MRC))
+                            (
+                                (4, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))),
+                                (2, TINY_MLM),
+                                (1, TINY_MRC_ALONE),
+                            )
                         ),
                     ),
                 )
