@@ -1,4 +1,4 @@
-"""Every task that the built-in world has data for, from fine-tuning to figures, predictions and the official file, on a tiny world.
+"""Every task that the built-in world has data for, from fine-tuning to figures and the official file, on a tiny world.
 
 Few steps: that all parts fit together, not how well it is done. A model that sees only the text, and one that sees only the
 picture, go the same way.

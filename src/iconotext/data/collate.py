@@ -95,6 +95,11 @@ class Seating:
         source = (tokens.offsets[:-1][row] + within - before)[~special]
         ids = np.where(within == 0, self.vocab.begin, self.vocab.separator)
         ids[~special] = tokens.ids[source]
+        link = np.where((within == 0) & self.link_whole, 0, -1)
+        if tokens.link is not None:
+            named_regions = tokens.link[source]
+            there = (named_regions >= 0) & (named_regions < self.most_regions)
+            link[~special] = np.where(there, named_regions + self.whole_image, -1)
         between = ~special & (ids == self.vocab.separator) & (self.sentences == 2)
         second = between.cumsum() - between
         second -= second[offsets[:-1]][row]
@@ -110,11 +115,6 @@ class Seating:
             ids[within == 1] = TASK - self.task
         if self.image_first:
             special = special & ~last
-        link = np.where((within == 0) & self.link_whole, 0, -1)
-        if tokens.link is not None:
-            named_regions = tokens.link[source]
-            there = (named_regions >= 0) & (named_regions < self.most_regions)
-            link[~special] = np.where(there, named_regions + self.whole_image, -1)
         is_mask = ids == self.vocab.mask
         words_segment = np.where(second > 0, self.second_segment, (within > 1) & self.image_first)
         segment = np.where(last & self.end_token, self.region_segment, words_segment)

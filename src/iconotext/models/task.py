@@ -125,5 +125,11 @@ def segments_of(system: System) -> int:
     return next(term.size for term in system.text.terms if isinstance(term, Segment)) if own.shared else own.size
 
 
+def second_segment(system: System) -> int:
+    """The segment of the second part of a text: 1, or a new one, 2, where the regions are in segment 1 of the words' table."""
+    shared = any(isinstance(term, Segment) and term.shared for term in system.region.terms)
+    return 2 if shared and system.layout.region_segment == 1 else 1
+
+
 def _longer(term: T, more: int) -> T:
     return dataclasses.replace(term, size=term.size + more) if isinstance(term, Segment) else term  # type: ignore[return-value]

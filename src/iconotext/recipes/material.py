@@ -19,6 +19,7 @@ from iconotext.data.loader import Loader
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
 from iconotext.models.system import System
+from iconotext.models.task import second_segment
 from iconotext.nn.location import encode_location
 from iconotext.nn.terms import TaskToken
 from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites
@@ -44,6 +45,7 @@ def seating(system: System, vocab: Vocab, task: str = "", sees: Sees = "both") -
         image_first=system.layout.image_first,
         link_whole=system.layout.link_whole,
         sentences=system.layout.sentences,
+        second_segment=second_segment(system),
         task=next((number for term in tokens for name, number in term.tasks if name == task), None),
         sees=sees,
     )

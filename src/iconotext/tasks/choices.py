@@ -28,7 +28,7 @@ from iconotext.data.store import PackedRegions
 from iconotext.data.words import TokenTable, Words
 from iconotext.heads.tasks import Options
 from iconotext.models.system import System
-from iconotext.models.task import TaskKind, segments_of
+from iconotext.models.task import TaskKind, second_segment
 from iconotext.tasks.base import LOSSES, Examples, Measure, Rows, Said, Source, TaskBatch
 from iconotext.tasks.metrics.vcr import both, right
 
@@ -84,8 +84,8 @@ class ChoiceOptions:
     def task(self, source: Source, split: str, page: System) -> Choices:
         """The task with the page's head."""
         forms = page.downstream
-        crowded = segments_of(page) and page.layout.region_segment == 1
-        return Choices(self.loss or forms.options, forms.option_hidden, (0,) if crowded else (), self.asked)
+        own = (0,) if second_segment(page) == 2 else ()
+        return Choices(self.loss or forms.options, forms.option_hidden, own, self.asked)
 
 
 @dataclass(frozen=True)
@@ -214,11 +214,6 @@ class Chosen(Examples):
         return "vcr_results.csv", "\n".join([",".join(heads), *rows, ""])
 
 
-def after_words(seats: Seating) -> Seating:
-    """The seats of a text of two parts, the second in a segment of its own that is not the regions'."""
-    return dataclasses.replace(seats, sentences=2, second_segment=2 if seats.region_segment == 1 else 1)
-
-
 def seated(
     seats: Seating,
     first: TokenTable,
@@ -229,7 +224,7 @@ def seated(
     separator: int,
 ) -> Batch:
     """Texts of two parts, or of one, with regions, row by row; ``group`` rows an example."""
-    seats = after_words(seats)
+    seats = dataclasses.replace(seats, sentences=2)
     tokens = first if second is None else first.beside(second, separator, seats.max_words)
     return seats.batch(tokens, regions, np.ones(len(first), np.bool_), positions, group)
 

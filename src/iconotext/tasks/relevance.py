@@ -25,7 +25,7 @@ from iconotext.core.seed import Draw, scramble, uniform
 from iconotext.data.collate import Seating
 from iconotext.data.store import PackedRegions, RegionStore
 from iconotext.models.system import System
-from iconotext.models.task import TaskKind, segments_of
+from iconotext.models.task import TaskKind, second_segment
 from iconotext.tasks.base import Examples, Measure, Rows, Said, Source, TaskBatch
 from iconotext.tasks.choices import seated
 from iconotext.tasks.metrics.relevance import auc, ndcg, reciprocal_rank
@@ -82,8 +82,8 @@ class RelevanceOptions:
         """The task with segments as the page has them."""
         if self.products < 2:
             raise ConfigError(f"--products {self.products}: an order needs at least 2 products of a query at a time.")
-        crowded = segments_of(page) and page.layout.region_segment == 1
-        return Relevance(self.loss, (0,) if crowded else (), self.products)
+        own = (0,) if second_segment(page) == 2 else ()
+        return Relevance(self.loss, own, self.products)
 
 
 def listwise(scores: Float[Tensor, "E K"], grades: Float[Tensor, "E K"]) -> Float[Tensor, "E"]:

@@ -159,3 +159,33 @@ def test_a_tasks_token_comes_after_the_first_and_words_keep_their_places() -> No
     assert [named.position[i].item() for i in (0, 2, 3, 4, 5, 6, 8)] == [0, 1, 2, 3, 4, 0, 1]
     assert named.special.tolist() == [True, True, False, False, False, True, True, True, True]
     assert named.offsets.tolist() == [0, 6, 9]
+
+
+@pytest.mark.parametrize("sees", ["text", "picture"])
+def test_a_part_of_a_pair_may_be_left_out(sees: str) -> None:
+    place = dataclasses.replace(seats(True), sees=sees)
+    batch = place.batch(tokens([3, 9, 0]), packed([2, 7, 1]), np.ones(3, np.bool_), np.arange(3))
+    assert (place.most_words, place.most_regions) == ((6, 0) if sees == "text" else (0, 5))
+    assert batch.text.offsets.diff().tolist() == ([5, 8, 2] if sees == "text" else [2, 2, 2])
+    assert batch.region.offsets.diff().tolist() == ([0, 0, 0] if sees == "text" else [3, 6, 2])
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_words_name_regions_and_regions_know_their_words(whole: bool) -> None:
+    said = dataclasses.replace(tokens([3, 4]), link=np.array([1, -1, 1, 0, 6, -1, 2]))
+    batch = seats(whole).batch(said, packed([2, 7]), np.ones(2, np.bool_), np.arange(2))
+    first = int(whole)
+    assert batch.text.link.tolist() == [-1, 1 + first, -1, 1 + first, -1, -1, first, -1, -1, 2 + first, -1]
+    linked = batch.region.linked
+    assert linked.shape[1] == 2
+    begin = int(batch.region.offsets[1])
+    found = {i: [p for p in row if p >= 0] for i, row in enumerate(linked.tolist()) if row[0] >= 0}
+    assert found == {1 + first: [1, 3], begin + first: [1], begin + 2 + first: [4]}
+
+
+def test_a_second_text_has_a_segment_of_its_own() -> None:
+    both = tokens([2, 2]).beside(dataclasses.replace(tokens([2, 2]), link=np.array([0, -1, 1, -1])), VOCAB.separator, 6)
+    place = dataclasses.replace(seats(False), sentences=2, second_segment=2)
+    batch = place.batch(both, packed([2, 2]), np.ones(2, np.bool_), np.arange(2))
+    assert batch.text.segment.view(2, -1).tolist() == [[0, 0, 0, 0, 2, 2, 2]] * 2
+    assert batch.text.link.view(2, -1).tolist() == [[-1, -1, -1, -1, 0, -1, -1], [-1, -1, -1, -1, 1, -1, -1]]

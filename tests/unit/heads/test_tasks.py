@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from samples import FEATURES, PAGES, VOCAB, batch_of, shake
 
+from iconotext.core.batch import Encoded
 from iconotext.core.fingerprint import Fingerprint
-from iconotext.heads.tasks import TaskHead, TaskScores
+from iconotext.heads.tasks import TaskHead, TaskScores, by_row, side_by_side
 from iconotext.models.checkpoint import Features, load, save
 from iconotext.models.pretrain import PretrainModel
 from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
@@ -75,3 +76,18 @@ def test_the_heads_of_twelve_in_one() -> None:
         "region": 1025,
         "word": 769,
     }
+
+
+def test_kept_tokens_by_row() -> None:
+    kept = torch.tensor([False, True, True, True, False, True])
+    found = by_row(torch.arange(6.0), kept, torch.tensor([0, 3, 4, 4, 6]))
+    nothing = -torch.inf
+    assert found.tolist() == [[1.0, 2.0], [3.0, nothing], [nothing, nothing], [5.0, nothing]]
+    assert by_row(torch.zeros(0), torch.zeros(0, dtype=torch.bool), torch.tensor([0, 0, 0])).shape == (2, 0)
+
+
+def test_words_and_regions_of_a_row_side_by_side() -> None:
+    text, region = torch.arange(1.0, 4.0)[:, None], torch.arange(10.0, 14.0)[:, None]
+    states, filled = side_by_side(Encoded(text, region, torch.tensor([0, 1, 3]), torch.tensor([0, 3, 4])))
+    assert states[..., 0].tolist() == [[1, 10, 11, 12], [2, 3, 13, 0]]
+    assert filled.tolist() == [[True] * 4, [True, True, True, False]]
