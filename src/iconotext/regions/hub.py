@@ -169,7 +169,7 @@ class HubDetector:
         """The network's input and output for pictures of one shape."""
         images = [torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1) for picture in pictures]
         try:
-            inputs = dict(self._hub.processor(images=images, return_tensors="pt"))
+            inputs = dict(self._hub.processor(images=images, input_data_format="channels_first", return_tensors="pt"))
         except (ValueError, RuntimeError, ZeroDivisionError) as error:  # A picture so thin that one side vanishes.
             sides = "x".join(map(str, pictures[0].size))
             raise DataError(f"the detector cannot bring a picture of {sides} pixels to its size: {error}") from error

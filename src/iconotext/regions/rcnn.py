@@ -14,7 +14,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.detection.faster_rcnn import FasterRCNN
 
 from iconotext.core.artefacts import Artefact, digest
-from iconotext.core.errors import ConfigError
+from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions.detections import Detections, Picture
 from iconotext.regions.pool import GIVEN, fill, given_boxes, in_groups, inside, labelled, pixels_of, read_state
@@ -134,7 +134,13 @@ class RcnnDetector:
 
     def _alike(self, pictures: list[Fitted]) -> Iterator[Detections]:
         """The regions of pictures of one shape."""
-        images, _ = self._model.transform(list(pixels_of(pictures, self._device) / 255))
+        try:
+            images, _ = self._model.transform(list(pixels_of(pictures, self._device) / 255))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # A picture so thin that one side vanishes.
+            sides = "x".join(map(str, pictures[0].size))
+            raise DataError(f"the detector cannot bring a picture of {sides} pixels to its size: {error}") from error
         maps = self._model.backbone(images.tensors)
         maps = {"0": maps} if isinstance(maps, Tensor) else maps
         scales = [

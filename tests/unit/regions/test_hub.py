@@ -174,6 +174,15 @@ def test_a_batch_changes_nothing(
         assert np.abs(one.features - other.features).max() < 1e-4
 
 
+@pytest.mark.parametrize("name", CLOSED | OPEN)
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 40)])
+def test_pictures_at_the_edge_of_the_possible(name: str, width: int, height: int, folders: dict[str, Path]) -> None:
+    found = open_detector("transformers", options_of(name, folders[name])).detect(
+        [np.full((height, width, 3), 90, np.uint8)]
+    )
+    assert (found[0].boxes <= (width, height, width, height)).all()
+
+
 def test_it_is_found_again_by_its_fingerprint(folders: dict[str, Path]) -> None:
     for name, more in [("detr", {}), ("rt_detr", {"layer": "queries"}), ("yolos", {"given": True}), ("owlv2", {})]:
         options = options_of(name, folders[name], **more)

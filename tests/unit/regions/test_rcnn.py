@@ -97,6 +97,17 @@ def test_a_batch_changes_nothing(
         assert np.abs(one.boxes - other.boxes).max() < 1e-2
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 40), (3000, 1)])
+def test_pictures_at_the_edge_of_the_possible(detector: RcnnDetector, width: int, height: int) -> None:
+    picture = np.full((height, width, 3), 90, np.uint8)
+    if width < 3000:
+        found = detector.detect([picture])[0]
+        assert (found.boxes <= (width, height, width, height)).all()
+    else:
+        with pytest.raises(DataError, match="3000x1 pixels"):
+            detector.detect([picture])
+
+
 def test_it_is_found_again_by_its_fingerprint(
     detector: RcnnDetector, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
