@@ -100,7 +100,7 @@ class PairedAttention(nn.Module):
 
     def _pool(self, states: Float[Tensor, "E L D"], filled: Bool[Tensor, "E L"]) -> Float[Tensor, "E D"]:
         weights = self.weigh(states)[..., 0].masked_fill(~filled, -torch.inf).softmax(-1)
-        return (self.drop(weights)[..., None] * states).sum(1)
+        return (self.drop(weights)[..., None] * states).sum(1)  # type: ignore[no-any-return]
 
 
 def side_by_side(encoded: Encoded) -> tuple[Float[Tensor, "B L D"], Bool[Tensor, "B L"]]:

@@ -76,7 +76,7 @@ class TaskModel(nn.Module):
         if head == "attended":
             return self.head(encoded)  # type: ignore[no-any-return]
         pooled = partial(self.trunk.pool, encoded)
-        scores = self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())
+        scores: Tensor = self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())
         return scores.view(-1, batch.group) if head == "score" else scores
 
     def begin_with(self, trunk: Mapping[str, Tensor]) -> None:
@@ -132,4 +132,4 @@ def second_segment(system: System) -> int:
 
 
 def _longer(term: T, more: int) -> T:
-    return dataclasses.replace(term, size=term.size + more) if isinstance(term, Segment) else term  # type: ignore[return-value]
+    return dataclasses.replace(term, size=term.size + more) if isinstance(term, Segment) else term

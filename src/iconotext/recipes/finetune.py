@@ -99,15 +99,19 @@ class FinetuneOptions(Generic[S]):
     """Write a tensorboard log as well (extra `track`)."""
 
 
+def options_of(task: type[TaskOptions]) -> type[FinetuneOptions[TaskOptions]]:
+    """``FinetuneOptions`` of one task, explained in its words."""
+    about = {"__doc__": task.__doc__, "__module__": __name__}
+    made: type[FinetuneOptions[TaskOptions]] = new_class(
+        f"Finetune{task.__name__}",
+        (FinetuneOptions[task],),  # type: ignore[valid-type]
+        exec_body=lambda space: space.update(about),
+    )
+    return made
+
+
 OPTIONS: Mapping[str, type[FinetuneOptions[TaskOptions]]] = MappingProxyType(
-    {
-        name: new_class(
-            f"Finetune{entry.options.__name__}",
-            (FinetuneOptions[entry.options],),  # type: ignore[name-defined]
-            exec_body=lambda space, entry=entry: space.update(__doc__=entry.options.__doc__, __module__=__name__),
-        )
-        for name, entry in TASKS.items()
-    }
+    {name: options_of(entry.options) for name, entry in TASKS.items()}
 )
 """What ``iconotext finetune`` takes for each task."""
 

@@ -112,4 +112,4 @@ class GqaQuestions(Questions):
 
 def _question(row: dict[str, Any]) -> GqaQuestion:
     names = ("question_id", "image_id", "question", "answer", "balanced", "structural", "semantic", "detailed", "group")
-    return GqaQuestion(*(row[name] for name in names), row["steps"], tuple(row["entailed"]))
+    return GqaQuestion(**{name: row[name] for name in names}, steps=row["steps"], entailed=tuple(row["entailed"]))
