@@ -74,7 +74,10 @@ class Skipped:
 
 @dataclass
 class Journal:
-    """What came of one shard: ``kept`` maps an id to its file's SHA-256 and name; ``changes`` counts ``Stored.change``."""
+    """What came of one shard: ``kept`` maps an id to its file's SHA-256 and name; ``changes`` counts ``Stored.change``.
+
+    ``scaled`` has, for pictures that were scaled down, how much of their width and of their height is left.
+    """
 
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
@@ -82,13 +85,16 @@ class Journal:
     texts: int = 0
     changes: dict[str, int] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
+    scaled: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, file: Path) -> Journal:
         """A journal that was written."""
         values = json.loads(file.read_text("utf-8"))
         kept = {image_id: (digest, name) for image_id, (digest, name) in values.pop("kept").items()}
-        return cls(kept=kept, skipped=[Skipped(**item) for item in values.pop("skipped")], **values)
+        scaled = {image_id: (wide, high) for image_id, (wide, high) in values.pop("scaled").items()}
+        skipped = [Skipped(**item) for item in values.pop("skipped")]
+        return cls(kept=kept, skipped=skipped, scaled=scaled, **values)
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,8 @@ class _Rows:
             )
             journal.languages = sorted({*journal.languages, rules.language_of(caption)})
         journal.kept[item.image_id] = (settled.digest, item.name)
+        if stored.change == "scaled":
+            journal.scaled[item.image_id] = (stored.width / stored.given[0], stored.height / stored.given[1])
         journal.images[split] = journal.images.get(split, 0) + 1
         journal.texts += len(item.texts)
         journal.changes[stored.change] = journal.changes.get(stored.change, 0) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,12 @@ from iconotext.data.sources.published.corpus import Corpus, Row
 
 ROWS = 65_536
 """Rows of a file."""
+
+BOXES = ("box", "boxes")
+"""The columns of boxes [x1, y1, x2, y2] in pixels."""
+
+Scales = Mapping[str, tuple[float, float]]
+"""How much of the width and the height is left of pictures that were scaled down, by id."""
 
 
 def items_of(corpus: Corpus, folder: Path) -> list[Item]:
@@ -74,20 +80,29 @@ class Sorted:
         }
 
 
-def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules) -> None:
-    """Write the tables, ``ROWS`` rows a file."""
-    for (table, split), values in _tables(rows, rules).items():
+def write_rows(writer: DataSetWriter, rows: Sequence[Row], rules: Rules, scaled: Scales) -> None:
+    """Write the tables, ``ROWS`` rows a file; boxes go with pictures that were scaled down."""
+    for (table, split), values in _tables(rows, rules, scaled).items():
         for index, begin in enumerate(range(0, len(values), ROWS)):
             part = values[begin : begin + ROWS]
             writer.write(table, split, index, {name: [row[name] for row in part] for name in SCHEMAS[table].names})
 
 
-def _tables(rows: Sequence[Row], rules: Rules) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def _tables(rows: Sequence[Row], rules: Rules, scaled: Scales) -> dict[tuple[str, str], list[dict[str, Any]]]:
     tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         values = {name: _unicode(value) for name, value in row.values.items()}
+        if row.images[0] in scaled:
+            values |= {name: _resized(values[name], scaled[row.images[0]]) for name in BOXES if name in values}
         tables.setdefault((row.table, row.split), []).append({**values, **dict(_language(row, rules))})
     return tables
+
+
+def _resized(boxes: Any, scale: tuple[float, float]) -> Any:
+    """A box [x1, y1, x2, y2], or a list of them, in a picture that was scaled down."""
+    if boxes and not isinstance(boxes[0], list):
+        return [side * scale[i % 2] for i, side in enumerate(boxes)]
+    return [_resized(box, scale) for box in boxes]
 
 
 def _unicode(value: Any) -> Any:

@@ -40,7 +40,8 @@ warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarn
 class Stored:
     """A picture as a data set keeps it: the bytes of a plain RGB JPEG or PNG, and its size in pixels.
 
-    ``suffix`` is ".jpg" or ".png"; ``change`` is "" where the given bytes were kept, else "converted" or "scaled".
+    ``suffix`` is ".jpg" or ".png"; ``change`` is "" where the given bytes were kept, else "converted" or "scaled". ``given`` is
+    the size, upright, that it had before it was scaled.
     """
 
     data: bytes
@@ -48,6 +49,7 @@ class Stored:
     width: int
     height: int
     change: str
+    given: tuple[int, int]
 
 
 def decode(data: bytes, max_side: int | None = None) -> Image.Image:
@@ -56,7 +58,7 @@ def decode(data: bytes, max_side: int | None = None) -> Image.Image:
     Raises:
         DataError: the bytes are no picture, are cut or corrupt, or hold more than ``MAX_PIXELS`` pixels.
     """
-    return _read(data, max_side)[0]
+    return _read(data, max_side).rgb
 
 
 def normalise(data: bytes, max_side: int) -> Stored:
@@ -68,30 +70,42 @@ def normalise(data: bytes, max_side: int) -> Stored:
     Raises:
         DataError: as ``decode``.
     """
-    image, source, plain, scaled = _read(data, max_side)
-    if plain and not scaled:
-        return Stored(data, ".jpg" if source == "JPEG" else ".png", image.width, image.height, "")
+    read = _read(data, max_side)
+    image, source, scaled = read.rgb, read.source, max(read.given) > max_side
+    if read.plain and not scaled:
+        return Stored(data, ".jpg" if source == "JPEG" else ".png", image.width, image.height, "", read.given)
     out = io.BytesIO()
     if source in _LOSSY:
         image.save(out, "JPEG", quality=95)
     else:
         image.save(out, "PNG")
     suffix = ".jpg" if source in _LOSSY else ".png"
-    return Stored(out.getvalue(), suffix, image.width, image.height, "scaled" if scaled else "converted")
+    return Stored(out.getvalue(), suffix, image.width, image.height, "scaled" if scaled else "converted", read.given)
 
 
-def _read(data: bytes, max_side: int | None) -> tuple[Image.Image, str, bool, bool]:
-    """The RGB picture, its format, whether its bytes are plain RGB already, and whether it was scaled down."""
+@dataclass(frozen=True)
+class _Read:
+    """The RGB picture, its format, whether its bytes are plain RGB already, and its upright size before it was scaled."""
+
+    rgb: Image.Image
+    source: str
+    plain: bool
+    given: tuple[int, int]
+
+
+def _read(data: bytes, max_side: int | None) -> _Read:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             source, plain = str(image.format), _is_plain(image)
-            scaled = max_side is not None and max(image.size) > max_side
+            width, height = image.size
+            # These orientations lay the picture on its side.
+            given = (height, width) if 5 <= _orientation(image) <= 8 else (width, height)
             if max_side is not None:
                 # A JPEG decodes at 1/2, 1/4 or 1/8 in a fraction of the time; never below the size asked for.
                 image.draft(None, (max_side, max_side))
             image.load()
             rgb = _to_rgb(_upright(image))
-            return (_fit(rgb, max_side) if max_side is not None else rgb), source, plain, scaled
+            return _Read(_fit(rgb, max_side) if max_side is not None else rgb, source, plain, given)
     except UnidentifiedImageError as error:
         raise DataError("not a picture in a format that is known: " + ", ".join(_FORMATS)) from error
     except MemoryError:

@@ -103,7 +103,8 @@ def run(options: IngestOptions) -> DataSet:
         write_json(options.out / "report.json", report)
         write_bytes(options.out / "report.txt", _as_text(report).encode())
         if report["images"] and not (options.strict and report["skipped"]):
-            write_rows(writer, rows.kept, _rules(options))
+            scaled = {image: scale for shard in journals(writer) for image, scale in shard.scaled.items()}
+            write_rows(writer, rows.kept, _rules(options), scaled)
             writer.languages = report["languages"]
             if corpus.classes:
                 write_json(options.out / "classes.json", {"classes": list(corpus.classes), "colours": []})

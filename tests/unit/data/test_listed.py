@@ -96,3 +96,17 @@ def test_options_that_do_not_go_together_are_refused(options: IngestOptions, tmp
             run(wrong)
     with pytest.raises(DataError, match="--images"):
         run(replace(options, images=tmp_path / "nowhere"))
+
+
+def test_boxes_go_with_pictures_that_are_scaled_down(tmp_path: Path) -> None:
+    instances = {
+        "images": [{"id": 1, "file_name": "1.jpg", "width": 2000, "height": 500}],
+        "categories": [{"id": 5, "name": "cat"}],
+        "annotations": [{"id": i, "image_id": 1, "bbox": [200, 100, 1000, 50], "category_id": 5} for i in (1, 2)],
+    }
+    (tmp_path / "instances_val2017.json").write_text(json.dumps(instances), "utf-8")
+    Image.new("RGB", (2000, 500)).save(tmp_path / "1.jpg")
+    data = run(IngestOptions(tmp_path, tmp_path / "out", format="coco_instances", max_side=1000))
+    assert data.image("1").size == (1000, 250)
+    assert data.table("objects", "validation")["boxes"].to_pylist() == [[[100, 50, 600, 75]] * 2]
+    assert json.loads((data.path / "classes.json").read_text("utf-8"))["classes"] == ["cat"]

@@ -104,6 +104,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert image.shape == upright.shape
     assert np.abs(image - upright).mean() < 3
     assert normalise(data, 100).change == ("" if orientation == 1 else "converted")
+    assert normalise(data, 4).given == decode(data).size
 
 
 def test_broken_exif_is_no_rotation() -> None:
