@@ -1,8 +1,9 @@
-"""A trained model on raw pictures: match, fill, answer."""
+"""A trained model on raw pictures: match, fill, answer, choose, ground, compare, rank."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -23,10 +24,31 @@ from iconotext.models.task import TaskModel
 from iconotext.objectives.itm import ITM
 from iconotext.recipes.material import seating
 from iconotext.regions.detections import Detections, Detector
+from iconotext.regions.draw import draw_regions
 from iconotext.regions.table import DetectorOptions, open_like
+from iconotext.tasks import choices, statements
 
 Picture = str | Path | Image.Image
 T = TypeVar("T")
+PRODUCTS = 64
+"""Products of one forward pass."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a shop sells: a picture, a title, or both."""
+
+    picture: Picture | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """Where a description is: a box in pixels, its score in 0-1, and the picture with the box drawn."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    picture: Image.Image
 
 
 def load(path: str | Path, device: str | torch.device = "cpu", detector: DetectorOptions | None = None) -> Model:
@@ -66,9 +88,9 @@ class Model:
 
     def regions(self, pictures: Sequence[Picture]) -> list[tuple[tuple[int, int], Detections]]:
         """Size and regions of each picture."""
-        opened = [_open(picture) for picture in pictures]
-        found = self.detector.detect([np.asarray(picture) for picture in opened])
-        return [(picture.size, detections) for picture, detections in zip(opened, found)]
+        images = [opened(picture) for picture in pictures]
+        found = self.detector.detect([np.asarray(picture) for picture in images])
+        return [(picture.size, detections) for picture, detections in zip(images, found)]
 
     @torch.no_grad()
     def match(self, images: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[float]:
@@ -125,6 +147,98 @@ class Model:
         values, ids = scores.topk(min(top, scores.numel()))
         return [(model.task.answers[i], v) for i, v in zip(ids.tolist(), values.tolist())]
 
+    @torch.no_grad()
+    def choose(self, image: Picture, question: str, answers: Sequence[str]) -> list[tuple[str, float]]:
+        """The answers with their shares, the best first.
+
+        Raises:
+            MissingPiece: the model was not fine-tuned to choose.
+            ConfigError: there are fewer than two answers.
+        """
+        model, count = self._tuned("choose", "choices"), len(answers)
+        if count < 2:
+            raise ConfigError(f"choose: {count} answers leave no choice; give two or more.")
+        regions, positions = pack(self.regions([image]) * count), np.zeros(count, np.int64)
+        asked, options = self.words.encode([question] * count), self.words.encode(list(answers))
+        batch = choices.seated(self.seats, asked, options, regions, positions, count, self.words.vocab.separator)
+        shares = model(batch.to(self.device)).float().softmax(1)[0].tolist()
+        return sorted(zip(answers, shares), key=lambda found: -found[1])
+
+    @torch.no_grad()
+    def ground(self, image: Picture, expression: str) -> Grounded:
+        """The region that a description means, on the picture.
+
+        Raises:
+            MissingPiece: the model was not fine-tuned to find what descriptions mean.
+            DataError: the detector finds no region in the picture.
+        """
+        model, picture = self._tuned("ground", "expressions"), opened(image)
+        ((_, found),) = self.regions([picture])
+        if not len(found):
+            raise DataError(
+                f"ground: the detector {self.detector.fingerprint.detector!r} finds nothing in the picture."
+            )
+        scores = model(self._seated([(picture.size, found)], self.words.encode([expression]))).float()[0]
+        shares = scores.softmax(0) if model.task.form == "softmax" else scores.sigmoid()
+        best = int(shares.argmax())
+        score, (left, top, right, bottom) = float(shares[best]), found.boxes[best].tolist()
+        return Grounded(
+            (left, top, right, bottom), score, draw_regions(picture, found.boxes[best : best + 1], scores=[score])
+        )
+
+    @torch.no_grad()
+    def compare(self, image_a: Picture, image_b: Picture, statement: str) -> float:
+        """The probability that a statement on a left and a right picture is true.
+
+        Raises:
+            MissingPiece: the model was not fine-tuned to judge statements.
+        """
+        model = self._tuned("compare", "statements")
+        regions, text = pack(self.regions([image_a, image_b])), self.words.encode([statement])
+        batch = statements.seated(self.seats, text, regions, np.zeros(1, np.int64), model.task.form)  # type: ignore[arg-type]
+        return float(model(batch.to(self.device)).float().softmax(1)[0, statements.LABELS.index("True")])
+
+    @torch.no_grad()
+    def rank(self, query: str, products: Sequence[Product | Picture]) -> list[tuple[int, float]]:
+        """The numbers of the products with their scores, the most relevant first; scores compare within one query only.
+
+        A product may lack its picture or its title.
+
+        Raises:
+            MissingPiece: the model was not fine-tuned for relevance.
+        """
+        model = self._tuned("rank", "relevance")
+        given = [product if isinstance(product, Product) else Product(product) for product in products]
+        titled = any(product.title for product in given)
+        scores: list[float] = []
+        for begin in range(0, len(given), PRODUCTS):
+            some = given[begin : begin + PRODUCTS]
+            count, pictures = len(some), [product.picture for product in some if product.picture is not None]
+            found = iter(self.regions(pictures) if pictures else [])
+            regions = pack([next(found) if product.picture is not None else self._nothing for product in some])
+            asked, titles = self.words.encode([query] * count), self.words.encode([p.title for p in some])
+            separator, positions = self.words.vocab.separator, np.zeros(count, np.int64)
+            batch = choices.seated(self.seats, asked, titles if titled else None, regions, positions, count, separator)
+            scores += model(batch.to(self.device)).float()[0].tolist()
+        return sorted(enumerate(scores), key=lambda found: -found[1])
+
+    @property
+    def _nothing(self) -> tuple[tuple[int, int], Detections]:
+        """A picture that is not there."""
+        shape, none = self.saved.model.shape, np.zeros(0, np.float32)
+        features, classes = (np.zeros((0, shape[name]), np.float32) for name in ("feature_dim", "classes"))
+        return (1, 1), Detections(none.reshape(0, 4), none, features, classes, none.astype(np.int32), none)
+
+    def _tuned(self, call: str, task: str) -> TaskModel:
+        model = self.saved.model
+        if not isinstance(model, TaskModel) or model.task.name != task:
+            what = f"fine-tuned for {self.saved.task}" if self.saved.task else "pre-trained"
+            raise MissingPiece(
+                f"{self.saved.path} is {what} and cannot {call}; `iconotext finetune {task} --from {self.saved.path}` makes a "
+                "model that can."
+            )
+        return model
+
     def _pretrained(self, call: str, head: str) -> PretrainModel:
         model = self.saved.model
         if not isinstance(model, PretrainModel):
@@ -141,7 +255,9 @@ class Model:
 
     def _batch(self, pictures: Sequence[Picture], tokens: TokenTable) -> Batch:
         """One row a text; a single picture is looked at once and goes with all texts."""
-        found = self.regions(pictures)
+        return self._seated(self.regions(pictures), tokens)
+
+    def _seated(self, found: list[tuple[tuple[int, int], Detections]], tokens: TokenTable) -> Batch:
         if len(found) == 1:
             found = found * len(tokens)
         if len(tokens) == 1:
@@ -163,7 +279,12 @@ def pack(found: Sequence[tuple[tuple[int, int], Detections]]) -> PackedRegions:
     return PackedRegions(sizes=np.array([size for size, _ in found], np.int32), offsets=offsets, **arrays)
 
 
-def _open(picture: Picture) -> Image.Image:
+def opened(picture: Picture) -> Image.Image:
+    """A picture as RGB.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     if isinstance(picture, Image.Image):
         return picture if picture.mode == "RGB" else picture.convert("RGB")
     try:

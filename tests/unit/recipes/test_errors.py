@@ -110,8 +110,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         run(ErrorsOptions(a, tmp_path / "none", tmp_path / "out"))
     with pytest.raises(ConfigError, match="another split"):
         run(ErrorsOptions(a, write(tmp_path / "b", answered([1.0, 0.0]), split="validation"), tmp_path / "out"))
+    others = write(tmp_path / "c", answered([1.0, 0.0], question_id=["x", "y"]))
     with pytest.raises(DataError, match="no case in common"):
-        others = write(tmp_path / "c", answered([1.0, 0.0], question_id=["x", "y"]))
         run(ErrorsOptions(a, others, tmp_path / "out"))
     old = {name: column for name, column in answered([1.0, 0.0]).items() if name != "unit"}
     with pytest.raises(DataError, match="drawn independently"):

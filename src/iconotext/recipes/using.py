@@ -1,0 +1,219 @@
+"""``iconotext use``: a fine-tuned model on pictures of one's own, answered in words and in pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional
+
+from iconotext.core.errors import DataError
+from iconotext.explain.sheet import sheet
+from iconotext.recipes.search import PICTURES
+from iconotext.recipes.use import Product, load, opened
+
+LARGE = 448
+"""The longest side of a picture that stands alone."""
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """Answer a question on a picture with a model made by `iconotext finetune vqa` or `iconotext finetune gqa`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    picture: Positional[Path]
+    """The picture."""
+    question: Positional[str]
+    """What to ask."""
+    top: int = 5
+    """How many answers to list."""
+    out: Path | None = None
+    """Draw the picture with its answers into this file."""
+    json: bool = False
+    """Print JSON lines instead of a table."""
+
+
+@dataclass(frozen=True)
+class ChooseOptions:
+    """Choose the answer to a question on a picture with a model made by `iconotext finetune choices`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    picture: Positional[Path]
+    """The picture."""
+    question: Positional[str]
+    """What to ask."""
+    answers: tuple[str, ...]
+    """The answers to choose among, two or more."""
+    out: Path | None = None
+    """Draw the picture with its answers into this file."""
+    json: bool = False
+    """Print JSON lines instead of a table."""
+
+
+@dataclass(frozen=True)
+class GroundOptions:
+    """Find what a description means in a picture with a model made by `iconotext finetune expressions`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    picture: Positional[Path]
+    """The picture."""
+    expression: Positional[str]
+    """The description, such as "the red car on the left"."""
+    out: Path = Path("found.png")
+    """Draw the picture with the box into this file."""
+    json: bool = False
+    """Print a line of JSON instead of a table."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Say whether a statement is true of two pictures with a model made by `iconotext finetune statements`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    left: Positional[Path]
+    """The left picture."""
+    right: Positional[Path]
+    """The right picture."""
+    statement: Positional[str]
+    """The statement."""
+    out: Path | None = None
+    """Draw the two pictures with the verdict into this file."""
+    json: bool = False
+    """Print a line of JSON instead of a table."""
+
+
+@dataclass(frozen=True)
+class RankOptions:
+    """Order products by how relevant they are to a query with a model made by `iconotext finetune relevance`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    query: Positional[str]
+    """What is searched."""
+    products: Positional[Path]
+    """A folder of pictures, or a .csv with the columns `picture` (paths from its own folder) and `title`, either may be empty."""
+    top: int = 10
+    """How many to list."""
+    out: Path | None = None
+    """Draw the first products in their order into this file."""
+    json: bool = False
+    """Print JSON lines instead of a table."""
+
+
+def answer(options: AnswerOptions) -> None:
+    """Prints the best answers."""
+    found = load(options.run).answer(options.picture, options.question, options.top)
+    rows = [{"answer": answer, "score": score} for answer, score in found]
+    _say(options.question, rows, options.json)
+    _draw(options.out, [(opened(options.picture), _lines(options.question, found))], LARGE)
+
+
+def choose(options: ChooseOptions) -> None:
+    """Prints the answers, the best first."""
+    found = load(options.run).choose(options.picture, options.question, options.answers)
+    _say(options.question, [{"answer": answer, "share": share} for answer, share in found], options.json)
+    _draw(options.out, [(opened(options.picture), _lines(options.question, found))], LARGE)
+
+
+def ground(options: GroundOptions) -> None:
+    """Prints the box and draws it."""
+    found = load(options.run).ground(options.picture, options.expression)
+    box = [round(side, 1) for side in found.box]
+    _say(options.expression, [{"box": box, "score": found.score, "picture": str(options.out)}], options.json)
+    _save(found.picture, options.out)
+
+
+def compare(options: CompareOptions) -> None:
+    """Prints the verdict and its probability."""
+    true = load(options.run).compare(options.left, options.right, options.statement)
+    _say(options.statement, [{"verdict": true >= 0.5, "probability of truth": true}], options.json)
+    verdict = f"{'true' if true >= 0.5 else 'false'}: {max(true, 1 - true):.0%}"
+    _draw(options.out, [(opened(options.left), options.statement), (opened(options.right), verdict)], LARGE)
+
+
+def rank(options: RankOptions) -> None:
+    """Prints the products, the most relevant first."""
+    products = products_of(options.products)
+    found = load(options.run).rank(options.query, products)[: options.top]
+    best = [(place, products[number], score) for place, (number, score) in enumerate(found, 1)]
+    rows = [
+        {"place": place, "score": score, "picture": str(product.picture or ""), "title": product.title}
+        for place, product, score in best
+    ]
+    _say(options.query, rows, options.json)
+    if options.out:
+        pictures = [opened(product.picture) if product.picture else None for _, product, _ in best]
+        words = [f"{place}.  {score:.2f}\n{product.title}" for place, product, score in best]
+        _draw(options.out, list(zip(pictures, words)))
+
+
+def products_of(place: Path) -> list[Product]:
+    """The products of a folder of pictures, or of a table.
+
+    Raises:
+        DataError: there are none, or the table lacks both columns.
+    """
+    if place.is_dir():
+        products = [Product(path) for path in sorted(place.rglob("*")) if path.suffix.lower() in PICTURES]
+    else:
+        try:
+            with place.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(
+                f"{place} cannot be read as a table ({error}): name a folder of pictures or a .csv."
+            ) from error
+        if rows and not {"picture", "title"} & set(rows[0]):
+            raise DataError(f"{place} has the columns {', '.join(rows[0])}: it needs `picture`, `title` or both.")
+        products = [
+            Product(place.parent / row["picture"] if row.get("picture") else None, row.get("title") or "")
+            for row in rows
+        ]
+    if not products:
+        raise DataError(f"{place} holds no products: name a folder of pictures or a .csv with rows.")
+    return products
+
+
+def _lines(question: str, found: Sequence[tuple[str, float]]) -> str:
+    return "\n".join([question, *(f"{share:.0%}  {answer}" for answer, share in found)])
+
+
+def _say(title: str, rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """The rows as a table, or a line of JSON each."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    table = Table(*rows[0], title=title)
+    for row in rows:
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(highlight=False, markup=False).print(table)
+
+
+def _draw(out: Path | None, cells: Sequence[tuple[Image.Image | None, str]], side: int = 224) -> None:
+    if out:
+        _save(sheet(cells, side=side), out)
+
+
+def _save(picture: Image.Image, out: Path) -> None:
+    """Writes a picture in the format that its name says.
+
+    Raises:
+        DataError: the name says none.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        picture.save(out)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{out} cannot be written ({error}): name a .png or .jpg file.") from error
