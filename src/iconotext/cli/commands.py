@@ -2,35 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Command:
-    """A verb and the recipe behind it.
-
-    ``options`` and ``run`` are names in ``iconotext.recipes.<recipe>``: a frozen dataclass whose fields are the flags (or a
-    table of such, in which ``of`` is the one), and the function that takes it. The summary is a sentence for the overview; the
-    dataclass's docstring explains the verb.
-    """
-
-    words: str
-    summary: str
-    recipe: str
-    examples: tuple[str, ...]
-    options: str
-    run: str = "run"
-    of: str = ""
-
-    def load(self) -> tuple[type[Any], Callable[[Any], object]]:
-        """The options' dataclass and the function; this is where torch is imported, so only for a verb that was called."""
-        recipe = import_module(f"iconotext.recipes.{self.recipe}")
-        options = getattr(recipe, self.options)
-        return options[self.of] if self.of else options, getattr(recipe, self.run)
-
+from iconotext.cli.command import Command
+from iconotext.cli.data_commands import DATA_COMMANDS
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "Begin": (
@@ -42,97 +15,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             examples=("iconotext demo", "iconotext demo --out demo-vilbert --system vilbert"),
         ),
     ),
-    "Data and regions": (
-        Command(
-            "world",
-            "Draw the built-in data set: pictures whose truth is known, with texts and questions.",
-            recipe="world",
-            options="WorldOptions",
-            examples=(
-                "iconotext world data/world --size small",
-                "iconotext world data/tiny --size tiny --languages en",
-            ),
-        ),
-        Command(
-            "ingest",
-            "Make a data set of your own pictures and texts.",
-            recipe="ingest",
-            options="IngestOptions",
-            examples=(
-                "iconotext ingest photos data/photos",
-                "iconotext ingest shop data/shop --table shop/captions.csv --image-column file --text-column title",
-                "iconotext ingest train2017 data/coco --table captions_train2017.json",
-                "iconotext ingest vqa/annotations data/vqa --format vqa --images coco",
-            ),
-        ),
-        Command(
-            "extract",
-            "Find the regions of all pictures and keep them, with their features, in a region store.",
-            recipe="extract",
-            options="ExtractOptions",
-            examples=(
-                "iconotext extract data/world data/regions --detector world",
-                "iconotext extract data/photos data/photo-regions --detector grid --columns 5 --rows 5",
-                "iconotext extract data/photos data/found --detector torchvision --model fasterrcnn_resnet50_fpn_v2",
-                "iconotext extract data/shop data/products --detector boxes --backbone efficientnet-lite:efficientnet-lite0",
-            ),
-        ),
-        Command(
-            "plan",
-            "Predict the time, the disk and the memory of an extraction by a short trial.",
-            recipe="plan",
-            options="PlanOptions",
-            examples=("iconotext plan data/world --detector world", "iconotext plan data/photos --features int8"),
-        ),
-        Command(
-            "import-features",
-            "Make a region store of features that others extracted, in any layout of the field.",
-            recipe="import_features",
-            options="ImportOptions",
-            examples=(
-                "iconotext import-features trainval_resnet101_faster_rcnn_genome_36.tsv data/coco-regions",
-                "iconotext import-features img_db/flickr30k data/flickr-regions --sizes data/flickr30k",
-            ),
-        ),
-        Command(
-            "artefacts",
-            "List the weights and corpora that are known by hash, and whether they are here.",
-            recipe="artefacts",
-            options="ArtefactsOptions",
-            examples=("iconotext artefacts",),
-        ),
-        Command(
-            "artefacts keep",
-            "Put a file into the folder of artefacts, so that models find it by its hash.",
-            recipe="artefacts",
-            options="KeepOptions",
-            run="keep_file",
-            examples=("iconotext artefacts keep shop-detector.pth --licence MIT",),
-        ),
-        Command(
-            "artefacts fetch",
-            "Fetch an artefact from one of its sources, and check its hash.",
-            recipe="artefacts",
-            options="FetchOptions",
-            run="fetch",
-            examples=("iconotext artefacts fetch efficientnet-lite0",),
-        ),
-        Command(
-            "detector train",
-            "Train the detector of regions on pictures whose objects are known.",
-            recipe="detector",
-            options="TrainDetector",
-            examples=("iconotext detector train --data data/world --out detector.safetensors",),
-        ),
-        Command(
-            "detector evaluate",
-            "Measure a detector: mean average precision, recall, colours, pictures a second.",
-            recipe="detector",
-            options="EvaluateDetector",
-            run="evaluate",
-            examples=("iconotext detector evaluate --data data/world",),
-        ),
-    ),
+    "Data and regions": DATA_COMMANDS,
     "Train": (
         Command(
             "pretrain",

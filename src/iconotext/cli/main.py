@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 import iconotext
-from iconotext.cli.commands import GROUPS, Command
+from iconotext.cli.command import Command
+from iconotext.cli.commands import GROUPS
 from iconotext.core.errors import IconotextError
 
 MISUSED = 2

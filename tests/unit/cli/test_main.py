@@ -9,7 +9,7 @@ import pytest
 
 import iconotext
 from iconotext.cli import main
-from iconotext.cli.commands import Command
+from iconotext.cli.command import Command
 from iconotext.core.errors import DataError
 
 

@@ -10,7 +10,7 @@ from torchvision.ops import nms
 
 from iconotext.core.boxes import iou
 from iconotext.core.errors import ConfigError
-from iconotext.regions.select import Selection, confidences, select
+from iconotext.regions.select import Selection, choose, confidences, select
 
 
 def random_boxes(seed: int, pictures: int, count: int) -> tuple[Float[Tensor, "B P 4"], Float[Tensor, "B P"]]:
@@ -80,3 +80,12 @@ def test_a_rule_is_read_as_it_is_written(minimum: int, more: int, threshold: flo
 def test_text_that_is_no_rule() -> None:
     with pytest.raises(ConfigError, match="no rule"):
         Selection.parse("grid 6x4")
+
+
+def test_all_boxes_where_they_are_fewer_than_the_minimum() -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [20, 0, 24, 4], [0, 0, 4, 4.1]])
+    order, confidence = choose(boxes, torch.tensor([0.3, 0.9, 0.2]), Selection(minimum=10))
+    assert order.tolist() == [1, 0, 2]
+    assert torch.allclose(confidence, torch.tensor([0.9, 0.3, 0.0]))
+    none, _ = choose(boxes[:0], torch.zeros(0), Selection())
+    assert none.tolist() == []
