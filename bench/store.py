@@ -1,6 +1,7 @@
 """Random batches out of a region store against a raw NumPy memory map of the same bytes.
 
     python bench/store.py [--batches 300] [--folder DIR]
+    python bench/store.py --many 50000 [--workers 4] [--batches 300] [--folder DIR]
 
 Writes, in a temporary folder that is deleted afterwards, a region store of more than a gigabyte and the same records as one
 flat file, then reads random batches of 64 records from both in turn. "raw" is NumPy's fastest way to a batch: fancy indexing
@@ -12,11 +13,16 @@ other programs (load 6-12) fought for caches and memory, medians of twelve runs:
 probabilities (67-81), 69 % without (57-78), 83 % for 10-36 regions (69-90); of the least disturbed tenth of the batches 77-81,
 75-77 and 74-85 %. The rest goes to the cache misses of four small columns, which the raw record holds beside its features,
 and to allocating.
+
+--many writes instead a store of so many pictures of 36 regions (7.5 GB for 50,000), and tells how fast it is written, how large
+it is against its features alone, how long a new process takes to open it, and what --workers processes gain in resident memory
+that each read --batches random batches. The goals are a size of at most 1.05, less than a second, and less than 1 GB together.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -121,11 +127,77 @@ def measure(folder: Path, name: str, content: tuple[int, int, int, int], batches
     print(f"  share  {shares[0]:7.1%}, of the least disturbed tenth {shares[1]:.1%}", flush=True)
 
 
+def resident() -> int:
+    """Bytes of this process that lie in memory, those of mapped files included."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def read_at_random(
+    path: Path, worker: int, batches: int, told: multiprocessing.Queue[tuple[float, int, float]]
+) -> None:
+    """Open the store and read; tells the seconds of opening, the most memory gained, and pictures a second."""
+    before, begun = resident(), time.perf_counter()
+    store = RegionStore.open(path)
+    opening = time.perf_counter() - begun
+    random = np.random.default_rng(worker)
+    most, begun = 0, time.perf_counter()
+    for _ in range(batches):
+        packed = store.gather([store.ids[row] for row in random.integers(0, len(store), BATCH)])
+        most = max(most, resident() - before)
+        assert packed.features.shape == (36 * BATCH, DIM)
+    told.put((opening, most, BATCH * batches / (time.perf_counter() - begun)))
+
+
+def measure_many(folder: Path, pictures: int, workers: int, batches: int) -> None:
+    """Print how a large store is written, opened and read by several processes."""
+    random = np.random.default_rng(0)
+    fingerprint = Fingerprint("bench", "none", "pool", "none", "RGB", "36", "float16", DIM, 0, 0)
+    writer = StoreWriter(folder / "store", fingerprint, [], [])
+    pool = random.standard_normal((4096, DIM)).astype(np.float16)
+    rest = np.zeros((36, 4), np.float32), np.zeros(36, np.float32)
+    none = np.zeros((36, 0), np.float16), np.full(36, -1, np.int32), np.zeros(36, np.float32)
+    begun = time.perf_counter()
+    for index, first in enumerate(range(0, pictures, SHARD)):
+        numbers = range(first, min(first + SHARD, pictures))
+        chosen = random.integers(0, len(pool), (len(numbers), 36))
+        rows = [
+            ImageRegions(f"image-{number:08d}", (640, 480), *rest, pool[which], *none)
+            for number, which in zip(numbers, chosen)
+        ]
+        writer.write_shard(index, rows)
+    writer.finish()
+    seconds = time.perf_counter() - begun
+    size = sum(file.stat().st_size for file in (folder / "store").iterdir())
+    bare = pictures * 36 * DIM * 2
+    print(
+        f"{pictures:,} pictures, {size / 1e9:.2f} GB, {size / bare:.4f} of the features, {pictures / seconds:.0f} pictures/s"
+    )
+    context = multiprocessing.get_context("spawn")
+    told: multiprocessing.Queue[tuple[float, int, float]] = context.Queue()
+    arguments = [(folder / "store", worker, batches, told) for worker in range(workers)]
+    processes = [context.Process(target=read_at_random, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    found = [told.get() for _ in processes]
+    for process in processes:
+        process.join()
+    opening, most, speed = zip(*found)
+    print(f"opened in {max(opening):.2f} s; {workers} processes gained {sum(most) / 1e9:.2f} GB together", end=", ")
+    print(f"{sum(speed):.0f} pictures/s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--batches", type=int, default=300)
     parser.add_argument("--folder", type=Path, default=None, help="where the temporary folder is made")
+    parser.add_argument("--many", type=int, default=0, metavar="PICTURES", help="measure one large store instead")
+    parser.add_argument("--workers", type=int, default=4, help="processes that read the large store")
     options = parser.parse_args()
+    if options.many:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            measure_many(Path(folder), options.many, options.workers, options.batches)
+        return
     for name, *content in CASES:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             measure(Path(folder), name, tuple(content), options.batches)

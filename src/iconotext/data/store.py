@@ -13,7 +13,7 @@ import math
 import mmap
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,8 +33,8 @@ __all__ = ["ImageRegions", "PackedRegions", "RegionStore", "Storage", "StoreWrit
 FORMAT = "iconotext-regions/1"
 DUPLICATES = "duplicates.json"
 """Images whose regions are those of another: their ids, and its id."""
-RESIDENT = 128 * 2**20
-"""Bytes that are read of mapped files before a process lets go of their pages, which stay in the page cache."""
+RESIDENT = 256 * 2**20
+"""Bytes of a store up to which a process keeps the pages that it has read mapped."""
 _SHARDS = "regions-*.arrow"
 _WIDE_FIRST = sorted(
     DTYPES, key=lambda name: -np.dtype(DTYPES[name]).itemsize
@@ -75,7 +75,8 @@ class RegionStore:
         self.storage = Storage(**about.get("storage", {}))
         self._shapes = shapes_of(self.fingerprint)
         self._bytes = {name: math.prod(shape) * np.dtype(DTYPES[name]).itemsize for name, shape in self._shapes.items()}
-        self._region_bytes = sum(self._bytes.values())
+        self.region_bytes = sum(self._bytes.values())
+        """Bytes of a region once it is read."""
         shards, self.problems = _open_shards(path, about.get("shards"), self._shapes, self.storage)
         for problem in self.problems:
             warnings.warn(problem, RuntimeWarning, stacklevel=3)
@@ -89,7 +90,7 @@ class RegionStore:
         self._row = {image_id: number for number, image_id in enumerate(self.ids)}
         self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
         self._mapped = [shard.mapped for shard in shards]
-        self._read = 0
+        self._large = sum(map(len, self._mapped)) > RESIDENT
         lengths = [len(shard.ids) for shard in shards]
         self._shard_of = np.repeat(np.arange(len(lengths)), lengths)[rows]
         self._starts = _join([shard.starts for shard in shards])[rows]
@@ -150,10 +151,10 @@ class RegionStore:
         """
         row = int(self.rows([image_id])[0])
         start, count = int(self._starts[row]), int(self.counts[row])
-        shard = self._shard_of[row]
+        shard = int(self._shard_of[row])
         width, height = self._sizes[row].tolist()
         views = {name: columns[shard][start : start + count] for name, columns in self._columns.items()}
-        self._let_go(count)
+        self._let_go([shard])
         return ImageRegions(image_id=image_id, size=(width, height), **views)
 
     def gather(self, ids: Sequence[str]) -> PackedRegions:
@@ -170,23 +171,21 @@ class RegionStore:
         for name, columns in self._columns.items():
             if cuts and packed[name].size:
                 np.concatenate([columns[shard][cut] for shard, cut in cuts], out=packed[name])
-        self._let_go(int(counts.sum()))
+        self._let_go(shards)
         return PackedRegions(sizes=self._sizes[rows], offsets=np.concatenate([[0], np.cumsum(counts)]), **packed)
 
-    def _let_go(self, regions: int) -> None:
-        """Unmap the pages that were read once there are many: they count as this process's memory, and each worker has its own.
+    def _let_go(self, shards: Iterable[int]) -> None:
+        """Unmap what was read of a large store: it would count as this process's memory, and each worker has its own.
 
-        Views of them stay good, since a page that is read again is mapped again.
+        It stays in the page cache, and views of it stay good, since a page that is read again is mapped again.
         """
-        self._read += regions * self._region_bytes
-        if self._read > RESIDENT:
-            self._read = 0
-            for mapped in self._mapped:
-                mapped.madvise(mmap.MADV_DONTNEED)
+        if self._large:
+            for shard in set(shards):
+                self._mapped[shard].madvise(mmap.MADV_DONTNEED)
 
     def _allocate(self, regions: int) -> dict[str, NDArray[Any]]:
         """New columns in one block of memory: one of the allocator's large blocks a batch instead of six."""
-        block = np.empty(regions * self._region_bytes, np.uint8)
+        block = np.empty(regions * self.region_bytes, np.uint8)
         columns: dict[str, NDArray[Any]] = {}
         begin = 0
         for name in _WIDE_FIRST:

@@ -112,8 +112,8 @@ def test_a_torn_small_shard_is_reported(tmp_path: Path) -> None:
 
 def test_pages_are_let_go_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [regions(name, 30) for name in "abcd"]
-    store = write(tmp_path, Storage(), rows)
     monkeypatch.setattr(module, "RESIDENT", 1)
+    store = write(tmp_path, Storage(), rows)
     view = store.get("a")
     for _ in range(3):
         packed = store.gather(["b", "d"])
