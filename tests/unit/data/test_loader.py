@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,10 @@ def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     for how in (signal.SIGINT, signal.SIGKILL):
         folder = tmp_path / how.name
         folder.mkdir()
-        parents[how] = subprocess.Popen([sys.executable, "-c", ITERATE, str(folder)], stderr=subprocess.DEVNULL)
+        # A shell's background job ignores SIGINT, and its children would.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        command = [sys.executable, "-c", ITERATE, str(folder)]
+        parents[how] = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=heard)
     wait_until(lambda: all((tmp_path / how.name / "seen").exists() for how in parents))
     workers = [int(file.name) for file in tmp_path.glob("*/[0-9]*")]
     assert len(workers) >= 2

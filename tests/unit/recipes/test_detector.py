@@ -19,6 +19,7 @@ from iconotext.recipes import detector
 from iconotext.recipes.detector import EvaluateDetector, Examples, Names, TrainDetector, batches, evaluate, measure, run
 from iconotext.regions import Detections, weights
 from iconotext.regions.network import NetworkShape
+from iconotext.regions.resize import Fitted, fit
 
 CLASSES, COLOURS = ("cat", "dog", "bird"), ("red", "blue")
 BOXES = [[20.0, 20, 80, 70], [120, 90, 180, 150]]
@@ -116,6 +117,9 @@ class Oracle:
     attributes: tuple[int, int] = (1, -1)
     fingerprint: None = None
     needs_boxes: bool = False
+
+    def fit(self, picture: np.ndarray, boxes: np.ndarray | None = None) -> Fitted:
+        return fit(picture, boxes)
 
     def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
         probs = np.zeros((2, 5), np.float32)
