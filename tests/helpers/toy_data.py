@@ -150,8 +150,7 @@ def make_data(path: Path, splits: dict[str, int] = SPLITS) -> DataSet:
         ids, owners, questions_, answers, kinds = zip(*asked)
         rows = {"question_id": ids, "image_id": owners, "question": questions_, "answers": answers, "kind": kinds}
         writer.write("vqa", split, 0, {**rows, "language": ["en"] * len(ids)})
-        write_table(writer.shard("queries", split, 0), pa.Table.from_pylist(queries(split, images)))
-        for name, rows in tables_of(split, images).items():
+        for name, rows in {"queries": queries(split, images), **tables_of(split, images)}.items():
             columns = {column: [row[column] for row in rows] for column in SCHEMAS[name].names}
             writer.write(name, split, 0, columns)
     return writer.finish()

@@ -23,7 +23,17 @@ from iconotext.core.errors import DataError
 from iconotext.data.pictures import decode
 from iconotext.data.tables import IMAGE_ROWS, SCHEMAS, to_table, write_bytes, write_json, write_table
 
-__all__ = ["SCHEMAS", "DataSet", "DataSetWriter", "fingerprint", "to_table", "write_bytes", "write_json", "write_table"]
+__all__ = [
+    "SCHEMAS",
+    "DataSet",
+    "DataSetWriter",
+    "add_rows",
+    "fingerprint",
+    "to_table",
+    "write_bytes",
+    "write_json",
+    "write_table",
+]
 
 FORMAT = "iconotext-dataset/1"
 SPLITS = ("train", "validation", "test", "test_unseen", "testA", "testB")
@@ -90,7 +100,7 @@ class DataSet:
         """
         schema = SCHEMAS[name] if columns is None else pa.schema([SCHEMAS[name].field(c) for c in columns])
         parts = [_read_shard(shard, columns) for shard in self.shards(name, split)]
-        return pa.concat_tables(parts) if parts else schema.empty_table()
+        return pa.concat_tables(parts, promote_options="default") if parts else schema.empty_table()
 
     def image_ids(self, split: str) -> list[str]:
         """The ids of a split's pictures, in stored order."""
@@ -212,19 +222,7 @@ class DataSetWriter:
     def finish(self) -> DataSet:
         """Count and hash what was written, describe it in README.md and dataset.json, and open it."""
         if not self.finished:
-            tables = [name for name in SCHEMAS if any((self.path / name).glob("*.parquet"))]
-            splits = _count(self.path, tables)
-            write_bytes(self.path / "README.md", _card(self.name, tables, splits).encode())
-            info = {
-                "format": FORMAT,
-                "name": self.name,
-                "made_by": self.made_by,
-                "languages": self.languages,
-                "splits": splits,
-                "tables": tables,
-                "fingerprint": fingerprint(self.path),
-            }
-            write_json(self.path / "dataset.json", info)
+            _describe(self.path, self.name, self.made_by, self.languages)
         shutil.rmtree(self.making, ignore_errors=True)
         return DataSet.open(self.path)
 
@@ -235,6 +233,34 @@ class DataSetWriter:
                 f"{self.path} holds a data set that was made in another way:\n  there: "
                 f"{json.dumps(other, ensure_ascii=False)}\n  asked: {mine}\nDelete it or name another folder."
             )
+
+
+def add_rows(data: DataSet, table: str, split: str, rows: Sequence[Mapping[str, Any]]) -> DataSet:
+    """The data set with more rows of a table, such as queries of one's own; columns that a row lacks are null.
+
+    Raises:
+        DataError: there is no such table or split, or a row has other columns or types.
+    """
+    if table not in SCHEMAS or split not in data.splits:
+        known = f"tables are {', '.join(SCHEMAS)}, its splits {', '.join(data.splits)}"
+        raise DataError(f"data set {data.path} cannot have rows of {table!r}, {split!r}: {known}")
+    unknown = sorted({column for row in rows for column in row} - set(SCHEMAS[table].names))
+    if unknown:
+        raise DataError(f"table {table!r} has no column {', '.join(unknown)}; it has {', '.join(SCHEMAS[table].names)}")
+    number = len(list((data.path / table).glob(f"{split}-*.parquet")))
+    columns = {name: [row.get(name) for row in rows] for name in SCHEMAS[table].names}
+    write_table(data.path / table / f"{split}-{number:05d}.parquet", to_table(table, columns))
+    _describe(data.path, data.info["name"], data.info["made_by"], data.info["languages"])
+    return DataSet.open(data.path)
+
+
+def _describe(path: Path, name: str, made_by: Mapping[str, Any], languages: Sequence[str]) -> None:
+    """Count and hash the tables of a data set, and write README.md and dataset.json."""
+    tables = [table for table in SCHEMAS if any((path / table).glob("*.parquet"))]
+    splits = _count(path, tables)
+    write_bytes(path / "README.md", _card(name, tables, splits).encode())
+    info = {"format": FORMAT, "name": name, "made_by": made_by, "languages": list(languages)}
+    write_json(path / "dataset.json", {**info, "splits": splits, "tables": tables, "fingerprint": fingerprint(path)})
 
 
 def fingerprint(path: Path) -> str:

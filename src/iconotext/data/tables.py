@@ -89,6 +89,8 @@ _FIELDS: dict[str, dict[str, pa.DataType]] = {
         "query": _S,
         "image_ids": pa.list_(_S),
         "grades": pa.list_(_I),
+        "titles": pa.list_(_S),
+        "kind": _S,
         "language": _S,
     },
     "minimal_pairs": {

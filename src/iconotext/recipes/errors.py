@@ -250,7 +250,7 @@ def case(both: Both, row: int) -> dict[str, Any]:
     images = [own[name] for name in ("image_id", "left_image", "right_image") if name in own]
     if "products" in own:
         images = [said["predicted"] for said in rows]
-    found = {"text": text, "images": images or [own["unit"]] * both.ranked, "right": _right(own)}
+    found: dict[str, Any] = {"text": text, "images": images or [own["unit"]] * both.ranked, "right": _right(own)}
     for end, said, value in zip("ab", rows, both.values):
         found |= {f"predicted_{end}": _said(said), f"value_{end}": float(value[row])}
     if "box" in own:

@@ -102,7 +102,7 @@ class RankOptions:
     query: Positional[str]
     """What is searched."""
     products: Positional[Path]
-    """A folder of pictures, or a .csv with the columns `picture` (paths from its own folder) and `title`, either may be empty."""
+    """A folder of pictures, or a .csv with the columns `picture` (from the .csv's folder) and `title`; either may be empty."""
     top: int = 10
     """How many to list."""
     out: Path | None = None

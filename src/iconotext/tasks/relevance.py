@@ -1,8 +1,8 @@
 """How relevant products are to a search query: their order by graded labels, from title and picture (table ``queries``).
 
-A product goes by its picture's id. The optional column ``titles`` gives each product a text, in the order of ``image_ids``. A
-product whose picture has no regions in the store is read by its title alone: it is scored, never dropped. The optional column
-``kind`` sorts the queries. Grades begin at 0 for none; one that is null or negative is not known.
+A product goes by its picture's id; ``titles``, where not null, give each product a text, in the order of ``image_ids``.
+A product whose picture has no regions in the store is read by its title alone: it is scored, never dropped. Grades begin at 0
+for none; one that is null or negative is not known. ``kind`` sorts the queries.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Listed(Examples):
         self.titles = source.words.encode([*titles, ""]) if any(titles) else None
         self.separator = source.words.vocab.separator
         self.units = [row["query_id"] for row in self.rows]
-        self.kinds = [row["kind"] or "" for row in self.rows] if "kind" in rows[0] else []
+        self.kinds = [row.get("kind") or "" for row in self.rows]
         self._regions = np.zeros(len(every), np.int64)
         there = [name for name, seen in zip(self.products, self.pictured) if seen]
         self._regions[self.pictured] = self.store.counts[self.store.rows(there)]
@@ -224,7 +224,7 @@ class Listed(Examples):
             "titles": pa.array([row.get("titles") for row in self.rows], pa.list_(pa.string())),
             "grades": [self.grades[part].tolist() for part in parts],
             "pictured": [self.pictured[part].tolist() for part in parts],
-            "kind": self.kinds or [""] * len(self),
+            "kind": self.kinds,
             "language": [row["language"] for row in self.rows],
         }
 

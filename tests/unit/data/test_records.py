@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from iconotext.core.errors import DataError
-from iconotext.data.records import SCHEMAS, DataSet, DataSetWriter, fingerprint, to_table, write_table
+from iconotext.data.records import SCHEMAS, DataSet, DataSetWriter, add_rows, fingerprint, to_table, write_table
 
 MADE_BY = {"command": "test", "options": {"sizes": (1, 2)}, "version": "0"}
 
@@ -169,3 +169,32 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> No
 def test_a_data_set_goes_to_another_process(tmp_path: Path) -> None:
     data = write(tmp_path / "data")
     assert pickle.loads(pickle.dumps(data)).image_bytes("i5") == png(5)
+
+
+def test_rows_of_ones_own_are_added(tmp_path: Path) -> None:
+    data = write(tmp_path / "data")
+    query = {"query_id": "q", "query": "a cat", "image_ids": ["i0", "lost"], "grades": [3, 0], "language": "en"}
+    more = add_rows(data, "queries", "train", [query])
+    again = add_rows(more, "queries", "train", [{**query, "query_id": "r", "titles": ["a", "b"]}])
+    assert again.info["splits"]["train"]["queries"] == 2
+    rows = again.table("queries", "train").to_pylist()
+    assert [row["query_id"] for row in rows] == ["q", "r"]
+    assert [row["titles"] for row in rows] == [None, ["a", "b"]]
+    assert len({found.fingerprint for found in (data, more, again)}) == 3
+    assert again.fingerprint == fingerprint(tmp_path / "data")
+    assert again.table("texts", "train").equals(data.table("texts", "train"))
+    assert (again.info["made_by"], again.info["languages"]) == (data.info["made_by"], data.info["languages"])
+    for table, split, row in (
+        ("nothing", "train", query),
+        ("queries", "none", query),
+        ("queries", "train", {"word": 1}),
+    ):
+        with pytest.raises(DataError, match=r"nothing|none|word"):
+            add_rows(again, table, split, [row])
+
+
+def test_shards_with_a_column_more_are_read_together(tmp_path: Path) -> None:
+    data = write(tmp_path / "data")
+    table = data.table("texts", "train")
+    write_table(tmp_path / "data" / "texts" / "train-00001.parquet", table.append_column("swapped", [["", "x"]]))
+    assert data.table("texts", "train")["swapped"].to_pylist() == [None, None, "", "x"]

@@ -39,9 +39,6 @@ TEXTS = pa.schema(
 """The texts of the world have two columns more than others: the caption with one swap that makes it false, and which swap
 that is; both are empty where there is none."""
 
-QUERIES = SCHEMAS["queries"].append(pa.field("kind", pa.string()))
-"""The queries of the world have a column more: what a query demands beside the kind of thing."""
-
 
 def write_language(
     scenes: Sequence[Scene],
@@ -76,8 +73,7 @@ def write_language(
         "minimal_pairs": writer.minimal_pairs(said),
     }
     texts = _table(TEXTS, writer.texts(said, noise if split == "train" else 0.0))
-    schemas = {**SCHEMAS, "queries": QUERIES}
-    return {"texts": texts} | {name: _table(schemas[name], found) for name, found in rows.items()}
+    return {"texts": texts} | {name: _table(SCHEMAS[name], found) for name, found in rows.items()}
 
 
 def _table(schema: pa.Schema, rows: Iterator[_Row]) -> pa.Table:
@@ -171,7 +167,7 @@ class _Writer:
             places, grades = zip(*graded(asked, self.pictures, self.showing, lot))
             images = [self.pictures[place].scene.image_id for place in places]
             name = f"{self.split}-{shard:05d}-u{number}"
-            yield name, asked.text(language, style), images, list(grades), language, asked.asks
+            yield name, asked.text(language, style), images, list(grades), [], asked.asks, language
 
     def minimal_pairs(self, said: Sequence[Sequence[Caption]]) -> Iterator[_Row]:
         for picture, mine in zip(self.pictures, said):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from iconotext.tasks.metrics.intervals import figure, wilson
+from iconotext.tasks.metrics.intervals import figure, paired, wilson
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -62,3 +62,36 @@ def test_units_may_be_names() -> None:
     values = np.array([0.0, 0.5, 1.0, 0.5])
     named = figure("x", values, np.array(["b", "b", "a", "a"]))
     assert named == figure("x", values, np.array([1, 1, 0, 0]))
+
+
+def test_a_paired_difference_is_surer_than_two_figures() -> None:
+    random = np.random.default_rng(0)
+    first = random.random(400)
+    second = first + 0.02 + 0.05 * random.standard_normal(400)
+    found = paired("x", first, second, np.arange(400))
+    assert found.value == pytest.approx(np.mean(second - first))
+    assert found.low < found.value < found.high
+    assert found.low > 0
+    assert found.p == pytest.approx(2 / 1001)
+    mine, other = figure("x", first), figure("x", second)
+    assert other.low < mine.high
+
+
+def test_pairs_of_one_unit_are_one_trial() -> None:
+    first, second = np.zeros(100), np.array([1.0, -0.5] * 50)
+    assert paired("x", first, second, np.arange(100)).p < 0.05
+    both = paired("x", first, second, np.arange(100) % 2)
+    assert both.p > 0.4
+    assert (both.low, both.high) == (-0.5, 1.0)
+
+
+def test_without_a_difference_p_is_uniform() -> None:
+    random = np.random.default_rng(1)
+    found = [paired(f"{i}", np.zeros(50), random.standard_normal(50), np.arange(50)).p for i in range(100)]
+    assert 0 <= np.mean(np.array(found) < 0.05) <= 0.12
+    assert 0.35 < np.mean(found) < 0.65
+
+
+def test_nothing_to_compare() -> None:
+    found = paired("x", np.zeros(0), np.zeros(0), np.zeros(0))
+    assert (found.value, found.low, found.high, found.p, found.n) == (0.0, -1.0, 1.0, 1.0, 0)
