@@ -113,7 +113,7 @@ def _onnx(options: DetectorOptions) -> Detector:
 def _bottom_up(options: DetectorOptions) -> Detector:
     if options.weights is None:
         raise MissingPiece(
-            "the detector bottom-up needs the published weights: name the file with --weights (`docs/how/regions.md` tells "
+            "the detector bottom-up needs the published weights: name the file with --weights (docs/how/bottom-up.md tells "
             "which files there are)"
         )
     rule = options.selection

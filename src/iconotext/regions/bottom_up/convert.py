@@ -61,7 +61,7 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state of our network; one that is ours already stays as it is.
 
     Raises:
-        DataError: the state is of none of the layouts.
+        DataError: the state is of none of the layouts, or lacks a tensor.
     """
     if ANCHORS in state:
         return dict(state)
@@ -71,6 +71,13 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "these are no weights of bottom-up attention: there is neither "
             + " nor ".join(layout.known_by for layout in LAYOUTS)
         )
+    try:
+        return _converted(state, layout)
+    except KeyError as error:
+        raise DataError(f"the weights of bottom-up attention (layout {layout.name}) lack {error}") from error
+
+
+def _converted(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
     found = {_ours(name, layout): tensor for name, tensor in state.items()}
     classes = len(found[f"{_PREDICTOR}cls_score.weight"])
     for part in ("cls_score.weight", "cls_score.bias", "cls_embedding.weight", "attr_score.weight", "attr_score.bias"):
@@ -121,8 +128,7 @@ def _one_number(objectness: Tensor, found: Mapping[str, Tensor]) -> Tensor:
     anchors = len(found["proposal_generator.rpn_head.anchor_deltas.bias"]) // 4
     if len(objectness) == anchors:
         return objectness
-    background, thing = objectness.split(anchors)
-    return thing - background
+    return objectness[anchors:] - objectness[:anchors]
 
 
 def _blocks(state: Mapping[str, Tensor], stage: str) -> int:

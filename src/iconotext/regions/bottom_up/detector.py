@@ -145,8 +145,9 @@ class BottomUpDetector:
             yield self._regions(readout, rows, box / scale, picture)
 
     def _propose(self, maps: Float[Tensor, "B I h w"], size: tuple[int, int], scale: float) -> list[Tensor]:
-        anchors = grid_anchors(self._network.proposal_generator.cell_anchors, maps.shape[2], maps.shape[3])
-        objectness, deltas = self._network.proposal_generator.rpn_head(maps)
+        generator = self._network.proposal_generator
+        anchors = grid_anchors(generator.cell_anchors, maps.shape[2], maps.shape[3])
+        objectness, deltas = generator.rpn_head(maps)
         return [propose(anchors, o, d, size, scale, self._rules) for o, d in zip(objectness, deltas)]
 
     def _regions(self, readout: BoxReadout, rows: slice, boxes: Float[Tensor, "P 4"], picture: Fitted) -> Detections:

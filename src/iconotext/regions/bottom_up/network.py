@@ -136,6 +136,8 @@ class ProposalHead(nn.Module):
 class ProposalGenerator(nn.Module):
     """The proposal head and its anchors around the first place, ``cell_anchors``."""
 
+    cell_anchors: Tensor
+
     def __init__(self, shape: BottomUpShape) -> None:
         super().__init__()
         self.rpn_head = ProposalHead(shape)
@@ -170,7 +172,8 @@ class BoxHeads(nn.Module):
 
     def forward(self, maps: Float[Tensor, "B I h w"], rois: Float[Tensor, "N 5"]) -> BoxReadout:
         """``rois`` are the number of the picture and the box in pixels of the network's input."""
-        parts = [self._features(maps, part) for part in rois.split(_TOGETHER)]
+        starts = range(0, max(1, len(rois)), _TOGETHER)
+        parts = [self._features(maps, rois[start : start + _TOGETHER]) for start in starts]
         return cast(BoxReadout, self.box_predictor(torch.cat(parts)))
 
     def _features(self, maps: Float[Tensor, "B I h w"], rois: Float[Tensor, "N 5"]) -> Float[Tensor, "N F"]:

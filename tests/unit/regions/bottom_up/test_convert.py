@@ -97,3 +97,8 @@ def test_what_is_ours_stays_as_it_is() -> None:
 def test_other_weights_are_refused() -> None:
     with pytest.raises(DataError, match="no weights of bottom-up attention"):
         convert({"backbone.conv1.weight": torch.zeros(1)})
+    for gone in (f"{BOX}.cls_score.weight", "proposal_generator.rpn_head.anchor_deltas.bias"):
+        state = filled(hf(TINY))
+        del state[gone]
+        with pytest.raises(DataError, match="lack"):
+            convert(state)
