@@ -63,6 +63,11 @@ class Description:
     relation: str = ""
     other: Phrase | None = None
 
+    @property
+    def about(self) -> str:
+        """What tells the thing from others: its "place" among its likes, a "neighbour", or only how it "looks"."""
+        return "place" if self.outermost else "neighbour" if self.other else "looks"
+
     def text(self, language: str, style: int) -> str:
         """The description in words: "the big red car on the left", 左边那辆大的红色汽车."""
         if language == "zh":

@@ -39,6 +39,11 @@ TEXTS = pa.schema(
 """The texts of the world have two columns more than others: the caption with one swap that makes it false, and which swap
 that is; both are empty where there is none."""
 
+WITH_KIND = {
+    name: SCHEMAS[name].append(pa.field("kind", pa.string())) for name in ("statements", "choices", "expressions")
+}
+"""These tables of the world have a column more than others: what a statement, a question or a description is about."""
+
 
 def write_language(
     scenes: Sequence[Scene],
@@ -73,7 +78,7 @@ def write_language(
         "minimal_pairs": writer.minimal_pairs(said),
     }
     texts = _table(TEXTS, writer.texts(said, noise if split == "train" else 0.0))
-    return {"texts": texts} | {name: _table(SCHEMAS[name], found) for name, found in rows.items()}
+    return {"texts": texts} | {name: _table(WITH_KIND.get(name, SCHEMAS[name]), found) for name, found in rows.items()}
 
 
 def _table(schema: pa.Schema, rows: Iterator[_Row]) -> pa.Table:
@@ -142,7 +147,7 @@ class _Writer:
             for number, found in enumerate(judged(place, self.pictures, self.showing, lot)):
                 text = found.statement.text(language, style)
                 name = f"{self.split}-{shard:05d}-s{2 * place + number}"
-                yield name, images[found.left], images[found.right], text, found.label, language
+                yield name, images[found.left], images[found.right], text, found.label, language, found.statement.form
 
     def choices(self, picture: Picture, lot: Lot) -> Iterator[_Row]:
         found, image = choice(picture, self.repertoire, lot), picture.scene.image_id
@@ -150,14 +155,15 @@ class _Writer:
             language, style = self.style(lot)
             question, answers = found.question.text(language, style), found.answer_texts(language)
             reasons, links = found.reason_texts(language, style), list(picture.members(found.question.phrase))
-            yield f"{image}-c0", image, question, answers, found.answer, reasons, found.reason, links, language
+            right = (answers, found.answer, reasons, found.reason)
+            yield f"{image}-c0", image, question, *right, links, language, found.question.kind
 
     def expressions(self, picture: Picture, lot: Lot) -> Iterator[_Row]:
         image = picture.scene.image_id
         for number, (thing, description) in enumerate(descriptions(picture, lot)):
             language, style = self.style(lot)
             text, box = description.text(language, style), list(picture.scene.things[thing].box)
-            yield f"{image}-e{number}", image, text, thing, box, language
+            yield f"{image}-e{number}", image, text, thing, box, language, description.about
 
     def queries(self, shard: int) -> Iterator[_Row]:
         for number, picture in enumerate(self.pictures[::QUERY_EVERY]):

@@ -9,7 +9,7 @@ import pytest
 
 from iconotext.core.errors import ConfigError
 from iconotext.data.tables import SCHEMAS
-from iconotext.world.language.tables import TEXTS, write_language
+from iconotext.world.language.tables import TEXTS, WITH_KIND, write_language
 from iconotext.world.scene import COLOURS, Scene, held_out_combinations, load_kinds, sample_scene
 
 SEED = 5
@@ -30,7 +30,7 @@ def tables(scenes: list[Scene]) -> dict[str, pa.Table]:
 def test_columns(tables: dict[str, pa.Table]) -> None:
     assert set(tables) == NAMES
     for name, table in tables.items():
-        assert table.schema.equals(TEXTS if name == "texts" else SCHEMAS[name])
+        assert table.schema.equals(TEXTS if name == "texts" else WITH_KIND.get(name, SCHEMAS[name]))
         assert table.num_rows
         assert all(column.null_count == 0 for column in table.columns)
 
