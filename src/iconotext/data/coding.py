@@ -80,7 +80,7 @@ class Quantised:
             rows = slice(number * _TOGETHER, number * _TOGETHER + len(part))
             values = (part - mean) / deviation
             low[rows] = _down(np.minimum.reduceat(values, starts, axis=1))
-            high = np.maximum.reduceat(values, starts, axis=1)
+            high: NDArray[np.float32] = np.maximum.reduceat(values, starts, axis=1)
             step[rows] = _up((high - low[rows].astype(np.float32)) / np.float32(_LEVELS))
             divisor = np.where(step[rows] > 0, step[rows], 1)
             values -= _wide(low[rows], width)
