@@ -154,6 +154,10 @@ class Examples(Protocol):
         """The examples as columns of a table."""
         ...
 
+    def kind_column(self) -> dict[str, Any]:
+        """The kinds as a column of a table, where there are any."""
+        return {"kind": list(self.kinds)} if len(self.kinds) else {}
+
     def measures(self, said: Said) -> list[Measure]:
         """The figures, of what was said of all the examples."""
         return [Measure(self.figure, said["accuracy"], self.units, self.kinds)]

@@ -183,6 +183,7 @@ class Chosen(Examples):
             "options": [self._options(q) for _, q in asked],
             "right": [q.right if q.right >= 0 else None for _, q in asked],
             "language": [row["language"] for row, _ in asked],
+            **self.kind_column(),
         }
 
     def measures(self, said: Said) -> list[Measure]:

@@ -137,7 +137,7 @@ class Described(Examples):
     def columns(self) -> dict[str, Any]:
         """The expressions with the boxes that they mean."""
         names = ("expression_id", "image_id", "text", "box", "language")
-        return {name: [row[name] for row in self.rows] for name in names}
+        return {name: [row[name] for row in self.rows] for name in names} | self.kind_column()
 
     def about(self) -> dict[str, Any]:
         """The best possible accuracy with these regions, and the rule of a hit."""

@@ -123,7 +123,7 @@ class Judged(Examples):
     def columns(self) -> dict[str, Any]:
         """The statements with their pictures."""
         names = ("statement_id", "left_image", "right_image", "text", "label", "language")
-        return {name: [row[name] for row in self.rows] for name in names}
+        return {name: [row[name] for row in self.rows] for name in names} | self.kind_column()
 
     def measures(self, said: Said) -> list[Measure]:
         """Accuracy, and consistency: the share of sentences that are judged right on every pair of pictures."""
