@@ -76,8 +76,11 @@ class TaskModel(nn.Module):
         if head == "attended":
             return self.head(encoded)  # type: ignore[no-any-return]
         pooled = partial(self.trunk.pool, encoded)
-        scores: Tensor = self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())
-        return scores.view(-1, batch.group) if head == "score" else scores
+        if head == "score":
+            pair = pooled().float()
+            with torch.autocast(pair.device.type, enabled=False):  # bf16 would make equals of neighbours in an order
+                return self.head(pair).view(-1, batch.group)  # type: ignore[no-any-return]
+        return self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())  # type: ignore[no-any-return]
 
     def begin_with(self, trunk: Mapping[str, Tensor]) -> None:
         """Takes over the trunk of another model of the system; new segments begin as copies of its own."""

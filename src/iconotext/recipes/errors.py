@@ -165,7 +165,7 @@ def differences(both: Both, seed: int) -> tuple[list[Difference], list[Differenc
     """The figures of all cases, and those by kind of case."""
     units = np.array(both.column("unit"))
     name = next((name for name in SLICES if any(both.column(name))), "")
-    kinds = np.array([str(kind or "") for kind in both.column(name)] if name else [""] * len(units))
+    kinds = np.array(["" if kind is None else str(kind) for kind in both.column(name)] if name else [""] * len(units))
     whole, parts = [], []
     for figure, first, second in figures(both):
         known = ~(np.isnan(first) | np.isnan(second))

@@ -201,6 +201,7 @@ def test_every_query_is_scored_in_chunks_of_pairs(toy, name: str) -> None:
     assert task.kind == dataclasses.replace(task.kind, form="pairwise", segments=(0,) if name == "uniter" else ())
     model = TaskModel(page, task.kind, toy.words.vocab.size, toy.store.feature_dim, toy.store.class_count).eval()
     examples = listed(toy)
-    parts = list(predict(model, examples, np.arange(6), toy.seats(page), "fp32", chunk=2 * PRODUCTS))
+    parts = list(predict(model, examples, np.arange(6), toy.seats(page), "bf16", chunk=2 * PRODUCTS))
     assert [len(rows) for rows, _ in parts] == [2, 2, 2]
     assert all(scores.shape == (2, PRODUCTS) for _, scores in parts)
+    assert any((scores != scores.bfloat16().float()).any() for _, scores in parts), "scores are computed in fp32"
