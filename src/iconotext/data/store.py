@@ -33,7 +33,7 @@ __all__ = ["ImageRegions", "PackedRegions", "RegionStore", "Storage", "StoreWrit
 FORMAT = "iconotext-regions/1"
 DUPLICATES = "duplicates.json"
 """Images whose regions are those of another: their ids, and its id."""
-RESIDENT = 256 * 2**20
+RESIDENT = 2 * 2**30
 """Bytes of a store up to which a process keeps the pages that it has read mapped."""
 _SHARDS = "regions-*.arrow"
 _WIDE_FIRST = sorted(
