@@ -32,6 +32,10 @@ class Towers(nn.Module):
         """The vector of each row's image."""
         return nn.functional.normalize(self.region(first(encoded.region, encoded.region_offsets).float()), dim=-1)
 
+    def pairs(self, encoded: Encoded) -> Float[Tensor, "B"]:
+        """The cosine of each row's own text and image."""
+        return (self.texts(encoded) * self.images(encoded)).sum(-1)
+
     def forward(self, encoded: Encoded) -> Float[Tensor, "B B2"]:
         """The score of every text with every image: cosine over temperature."""
         return self.scale.clamp(max=HIGHEST).exp() * self.texts(encoded) @ self.images(encoded).t()

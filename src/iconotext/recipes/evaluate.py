@@ -19,11 +19,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 from tyro.conf import Positional
 
 from iconotext.core.config import to_data, write_json
-from iconotext.core.errors import ConfigError, MissingPiece
+from iconotext.core.errors import ConfigError
 from iconotext.core.seed import permutation
 from iconotext.data.collate import Seating, Sees
 from iconotext.data.pair import PairTable
@@ -36,7 +35,7 @@ from iconotext.tasks.base import Examples, Said, Source, predict
 from iconotext.tasks.exhaustive import Exhaustive
 from iconotext.tasks.metrics.intervals import Figure, figure
 from iconotext.tasks.metrics.retrieval import DEPTHS, image_to_text, median_rank, recall, text_to_image
-from iconotext.tasks.retrieval import Retrieval, matching
+from iconotext.tasks.retrieval import Retrieval
 from iconotext.tasks.table import task_of
 from iconotext.train.dist import world
 
@@ -188,12 +187,8 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
     rows = np.flatnonzero(np.isin(pairs.image_of, images))
     owner = np.searchsorted(images, pairs.image_of[rows])
     names = [pairs.images[i] for i in images]
-    head = scoring_head(scorer)
-
-    def score(pooled: Tensor) -> Tensor:
-        return head(pooled)[:, 0]  # type: ignore[no-any-return]
-
-    exhaustive = Exhaustive(scorer.saved.model.trunk, score, seats, scorer.store, scorer.precision, options.batch)
+    trunk, score = scorer.saved.model.trunk, scorer.score()
+    exhaustive = Exhaustive(trunk, score, seats, scorer.store, scorer.precision, options.batch)
     with bar("pairs") as progress:
         task = progress.add_task(f"{len(rows):,} texts x {len(images):,} pictures", total=len(rows) * len(images))
         scores = exhaustive.matrix(pairs.texts.rows(rows), names, lambda done: progress.advance(task, done))
@@ -224,22 +219,6 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
         "ties": "expected rank",
     }
     return Result(figures, by_kind, pa.concat_tables(predictions), about)
-
-
-def scoring_head(scorer: Scorer) -> nn.Linear:
-    """The map from pooled pairs to their score: that of the task, or the matching head of pre-training.
-
-    Raises:
-        MissingPiece: the model has neither.
-    """
-    model = scorer.saved.model
-    head = model.head if isinstance(model, TaskModel) else matching(model)
-    if not isinstance(head, nn.Linear):
-        raise MissingPiece(
-            f"{scorer.saved.path} was trained without image-text matching (itm) and cannot rank; "
-            f"`iconotext finetune retrieval --from {scorer.saved.path}` makes a model that does."
-        )
-    return head
 
 
 def ranking(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
@@ -25,6 +26,7 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable
 from iconotext.recipes.scoring import Scorer
 from iconotext.tasks.metrics.intervals import wilson
+from iconotext.tasks.retrieval import scoring
 from iconotext.train.dist import world
 from iconotext.world.language.words import name
 from iconotext.world.scene import COLOURS, load_kinds
@@ -44,6 +46,13 @@ BARS: dict[str, tuple[str, float | None, Literal["at least", "at most", "reporte
     "recall_relation": ("Text to image, R@1, relation captions", 0.50, "at least"),
 }
 """Each claim's name, its bar and what the bar means, in the order of the report."""
+
+LEFT_OUT = (
+    "masked words, because the model was trained without masked language modelling (mlm).",
+    "matching and search, because nothing in the model scores a pair: it was trained without image-text matching (itm).",
+    "matched or not, because the model was trained without image-text matching (itm); its scores only rank pairs.",
+)
+"""What is said of the claims that a model has no head for."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +105,19 @@ def run(options: MeasureOptions) -> Path:
     english = PairTable(data, options.split, scorer.words, store, language="en")
     claims: list[Claim] = []
     examples: dict[str, Any] = {}
-    parts: tuple[tuple[str, Callable[[], list[Claim]]], ...] = (
-        ("masked objects", lambda: masked(scorer, english, options, "object", examples)),
-        ("masked colours", lambda: masked(scorer, english, options, "colour", examples)),
-        ("random pairs", lambda: random_pairs(scorer, english, options)),
-        ("swapped words", lambda: swapped_words(scorer, data, options)),
-        ("search", lambda: searches(scorer, english, options, examples)),
-    )
+    fills, ranks = "mlm" in scorer.pretrained.heads, scoring(scorer.pretrained) is not None
+    parts: list[tuple[str, Callable[[], list[Claim]]]] = []
+    if fills:
+        parts.append(("masked objects", lambda: masked(scorer, english, options, "object", examples)))
+        parts.append(("masked colours", lambda: masked(scorer, english, options, "colour", examples)))
+    if scorer.judges:
+        parts.append(("random pairs", lambda: random_pairs(scorer, english, options)))
+    if ranks:
+        parts.append(("swapped words", lambda: swapped_words(scorer, data, options)))
+        parts.append(("search", lambda: searches(scorer, english, options, examples)))
+    missing = [said for there, said in zip((fills, ranks, scorer.judges or not ranks), LEFT_OUT) if not there]
+    for said in missing:
+        Console(stderr=True).print(f"Left out: {said}", soft_wrap=True, highlight=False)
     with Progress() as bar:
         task = bar.add_task("measure", total=len(parts))
         for title, part in parts:
@@ -122,6 +137,7 @@ def run(options: MeasureOptions) -> Path:
             "system": scorer.saved.model.system.name,
             "run": str(options.run),
             "claims": [asdict(found) for found in claims],
+            "left_out": missing,
             "examples": examples,
         },
     )
@@ -164,6 +180,7 @@ def masked(
         if what == "object" and pairs.kinds[row] != "list":
             continue
         begin, end = pairs.texts.offsets[row : row + 2]
+        end = min(end, begin + scorer.seats.max_words)  # what the model does not read it cannot guess
         found = list(_places(pairs.texts.ids[begin:end].tolist(), words, longest))
         if found and len(rows) < options.cases:
             rows.append(row)
@@ -218,16 +235,17 @@ def random_pairs(scorer: Scorer, pairs: PairTable, options: MeasureOptions) -> l
 
 
 def swapped_words(scorer: Scorer, data: DataSet, options: MeasureOptions) -> list[Claim]:
-    """Each caption as it is and with one word made false: both judged alone, and one against the other."""
+    """Each caption as it is and with one word made false: both judged alone where the model does, and one against the other."""
     table = data.table("minimal_pairs", options.split)
     rows = [row for row in table.to_pylist() if row["language"] == "en" and row["image_id"] in scorer.store]
     claims = []
-    for kind in ("colour", "object", "count", "left_right"):
+    for kind in ("colour", "object", "count", "left_right") if scorer.judges else ("left_right",):
         some = [row for row in rows if row["kind"] == kind][: options.cases]
         images = [row["image_id"] for row in some]
         true, false = (scorer.match(scorer.words.encode([r[c] for r in some]), images) for c in ("text", "swapped"))
-        judged = torch.cat([true > 0, false <= 0]).numpy()
-        claims.append(claim(f"itm_{kind}", judged, "Each caption is judged as it is and with one word made false."))
+        if scorer.judges:
+            judged = torch.cat([true > 0, false <= 0]).numpy()
+            claims.append(claim(f"itm_{kind}", judged, "Each caption is judged as it is and with one word made false."))
         if kind == "left_right":
             note = "Which of the two sentences the model finds more probable; chance is 50 %."
             claims.append(claim("pair_left_right", (true > false).numpy(), note))
@@ -261,7 +279,7 @@ def searches(scorer: Scorer, pairs: PairTable, options: MeasureOptions, examples
 
 
 def _all_pairs(scorer: Scorer, texts: TokenTable, images: Sequence[str]) -> NDArray[np.float32]:
-    """Log odds [texts, images] of every pair."""
+    """The score [texts, images] of every pair."""
     rows = np.repeat(np.arange(len(texts)), len(images))
     odds = scorer.match(texts.rows(rows), list(images) * len(texts))
     return odds.numpy().reshape(len(texts), len(images))

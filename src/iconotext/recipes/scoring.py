@@ -18,8 +18,9 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable, Words
 from iconotext.models.checkpoint import Saved, load
 from iconotext.models.pretrain import PretrainModel
-from iconotext.objectives.itm import ITM
 from iconotext.recipes.material import seating
+from iconotext.tasks.exhaustive import Score
+from iconotext.tasks.retrieval import scoring
 from iconotext.train.config import Precision
 from iconotext.train.precision import autocast, choose
 
@@ -93,23 +94,37 @@ class Scorer:
             chosen = order[begin : begin + CHUNK]
             yield chosen, self.batch(tokens.rows(chosen), [images[i] for i in chosen], blind)
 
-    @torch.no_grad()
-    def match(self, tokens: TokenTable, images: Sequence[str]) -> Float[Tensor, "B"]:
-        """For each pair the log odds that text and image belong together, from the image-text matching head.
+    @property
+    def judges(self) -> bool:
+        """Whether its scores are log odds, which say if a pair belongs together; others only rank pairs."""
+        return "itm" in self.pretrained.heads and "cmcl" not in self.pretrained.heads
+
+    def score(self) -> Score:
+        """What scores encoded pairs: the head of the task, or what pre-training has left (``tasks.retrieval.scoring``).
 
         Raises:
-            MissingPiece: the model was trained without image-text matching.
+            MissingPiece: the model has nothing of the kind.
         """
-        model = self.pretrained
-        if "itm" not in model.heads:
-            raise MissingPiece(f"{self.saved.path} was trained without image-text matching (itm); it cannot match.")
-        objective = model.objectives["itm"]
-        assert isinstance(objective, ITM)
+        found = scoring(self.saved.model)
+        if found is None:
+            raise MissingPiece(
+                f"{self.saved.path} was trained without image-text matching (itm) and cannot rank; "
+                f"`iconotext finetune retrieval --from {self.saved.path}` makes a model that does."
+            )
+        return found
+
+    @torch.no_grad()
+    def match(self, tokens: TokenTable, images: Sequence[str]) -> Float[Tensor, "B"]:
+        """The score of each pair of a text and an image; the log odds that they belong together where the model ``judges``.
+
+        Raises:
+            MissingPiece: the model cannot score pairs.
+        """
+        model, score = self.pretrained, self.score()
         out = torch.empty(len(images))
         for rows, batch in self.batches(tokens, images):
             with autocast(self.precision, self.device):
-                logits = model.heads["itm"](model.view(batch).pooled()).float()
-            out[torch.from_numpy(rows)] = (logits[:, objective.matched] - logits[:, 1 - objective.matched]).cpu()
+                out[torch.from_numpy(rows)] = score(model.trunk(batch)).cpu()
         return out
 
     @torch.no_grad()

@@ -37,7 +37,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Hit:
-    """A picture and the probability that the query belongs to it."""
+    """A picture and the probability that the query belongs to it (without a matching head: its score, which only ranks)."""
 
     path: Path
     probability: float

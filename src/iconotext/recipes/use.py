@@ -21,12 +21,12 @@ from iconotext.models.checkpoint import Saved
 from iconotext.models.checkpoint import load as load_checkpoint
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.task import TaskModel
-from iconotext.objectives.itm import ITM
 from iconotext.recipes.material import seating
 from iconotext.regions.detections import Detections, Detector
 from iconotext.regions.draw import draw_regions
 from iconotext.regions.table import DetectorOptions, open_like
 from iconotext.tasks import choices, statements
+from iconotext.tasks.retrieval import scoring
 
 Picture = str | Path | Image.Image
 T = TypeVar("T")
@@ -96,17 +96,18 @@ class Model:
     def match(self, images: Picture | Sequence[Picture], texts: str | Sequence[str]) -> list[float]:
         """The probability that each text belongs to its image; one image or one text goes with all of the others.
 
+        From a model without image-text matching (dual encoder, UNIMO) its score, which only ranks.
+
         Raises:
-            MissingPiece: the model has no matching head.
+            MissingPiece: the model cannot score pairs.
             ConfigError: neither side is single and their numbers differ.
         """
-        model = self._pretrained("match", "itm")
-        pictures, sentences = _lists(images, texts)
-        objective = model.objectives["itm"]
-        assert isinstance(objective, ITM)
-        batch = self._batch(pictures, self.words.encode(sentences))
-        logits = model.heads["itm"](model.view(batch).pooled()).float()
-        return [float(p) for p in logits.softmax(-1)[:, objective.matched]]
+        model = self._pretrained("match", "itm", "cmcl", "contrastive")
+        score, (pictures, sentences) = scoring(model), _lists(images, texts)
+        assert score is not None
+        found = score(model.trunk(self._batch(pictures, self.words.encode(sentences))))
+        judges = "itm" in model.heads and "cmcl" not in model.heads
+        return (found.sigmoid() if judges else found).tolist()  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def fill(self, image: Picture, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
@@ -239,16 +240,16 @@ class Model:
             )
         return model
 
-    def _pretrained(self, call: str, head: str) -> PretrainModel:
+    def _pretrained(self, call: str, *heads: str) -> PretrainModel:
         model = self.saved.model
         if not isinstance(model, PretrainModel):
             raise MissingPiece(
                 f"{self.saved.path} is fine-tuned for {model.task.name} and cannot {call}; load the folder that "
                 "`iconotext pretrain` wrote."
             )
-        if head not in model.heads:
+        if not any(head in model.heads for head in heads):
             raise MissingPiece(
-                f"{self.saved.path} was pre-trained without {head}, which {call} needs; pre-train a system that has it "
+                f"{self.saved.path} was pre-trained without {heads[0]}, which {call} needs; pre-train a system that has it "
                 "(`iconotext systems`)."
             )
         return model

@@ -31,8 +31,8 @@ from iconotext.train.precision import autocast
 IMAGES = 256
 """Images whose regions are held at a time."""
 
-Score = Callable[[Tensor], Tensor]
-"""From the pooled pairs [P, W] to their scores [P]."""
+Score = Callable[[Encoded], Tensor]
+"""From encoded pairs to their scores [P]."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,7 @@ class Exhaustive:
         own = self.trunk.embeds_apart
         begin = Streams.of(text.states, region.states) if own else self.trunk.embed(batch)
         end = self.trunk.encoder(begin, Geometry(batch), begin=self.trunk.apart)
-        encoded = Encoded(end["text"], end["region"], text.part.offsets, region.part.offsets)
-        pooled = self.trunk.pool(encoded).float()
-        with torch.autocast(device.type, enabled=False):  # in bf16 neighbours in the ranking would have equal scores
-            scores = self.score(pooled)
+        scores = self.score(Encoded(end["text"], end["region"], text.part.offsets, region.part.offsets))
         return scores.view(len(images), len(words)).t()
 
     def _half(self, stream: Stream, text: Text, region: Region) -> Half:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from iconotext.core.batch import Loss
+from iconotext.core.batch import Encoded, Loss
 from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw, derive
 from iconotext.data.collate import Seating
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.heads.match import MatchHead
+from iconotext.heads.towers import Towers
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
-from iconotext.models.task import TaskKind
+from iconotext.models.task import TaskKind, TaskModel
+from iconotext.models.trunk import device_of
 from iconotext.objectives.itm import ITM
 from iconotext.tasks.base import Examples, Rows, Said, Source, TaskBatch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -184,3 +190,25 @@ def matching(model: PretrainModel) -> nn.Linear | None:
         linear.weight.copy_((head.linear.weight[yes] - head.linear.weight[no])[None])
         linear.bias.copy_((head.linear.bias[yes] - head.linear.bias[no])[None])
     return linear
+
+
+def scoring(model: PretrainModel | TaskModel) -> Callable[[Encoded], Tensor] | None:
+    """How well the text and the image of each encoded row fit, in float32; None when the model cannot say.
+
+    Log odds from image-text matching. What a fine-tuned model, the contrast of rewritten texts and a dual encoder (the cosine
+    of its two vectors) give is for ranking only.
+    """
+    head, device = model.head if isinstance(model, TaskModel) else matching(model), device_of(model.trunk).type
+    if head is None and isinstance(model, PretrainModel) and "contrastive" in model.heads:
+        towers = model.heads["contrastive"]
+        assert isinstance(towers, Towers)
+        return partial(_in_float32, device, towers.pairs)
+    if not isinstance(head, nn.Linear):
+        return None
+    return lambda encoded: _in_float32(device, head, model.trunk.pool(encoded).float())[:, 0]
+
+
+def _in_float32(device: str, function: Callable[[T], Tensor], states: T) -> Tensor:
+    """``function`` without autocast: in bf16 neighbours in a ranking would have equal scores."""
+    with torch.autocast(device, enabled=False):
+        return function(states)

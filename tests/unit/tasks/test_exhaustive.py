@@ -14,13 +14,14 @@ from iconotext.models.pretrain import PretrainModel
 from iconotext.nn.schedule import apart, co_layer, text_layer, twin_layer
 from iconotext.systems.b2t2 import B2T2
 from iconotext.systems.co_concat import CO_CONCAT
+from iconotext.systems.dual_encoder import DUAL_ENCODER
 from iconotext.systems.unimo import UNIMO
 from iconotext.systems.vilbert import VILBERT
 from iconotext.systems.vilt import VILT
 from iconotext.systems.vl_bert import VL_BERT
 from iconotext.systems.vlp import VLP
 from iconotext.tasks.exhaustive import Exhaustive
-from iconotext.tasks.retrieval import matching
+from iconotext.tasks.retrieval import matching, scoring
 
 SYSTEMS = {
     **PAGES,
@@ -32,6 +33,7 @@ SYSTEMS = {
     "vilt": tiny(VILT),
     "unimo": tiny(UNIMO, UNIMO.mix, pool=Product(12)),
     "co-attention": tiny(CO_CONCAT, schedule=twin_layer() + co_layer(), pool=Concat(12)),
+    "two vectors": tiny(DUAL_ENCODER, DUAL_ENCODER.mix, schedule=2 * twin_layer(), pool=Product(12)),
     "dual encoder": tiny(VILBERT, schedule=2 * twin_layer(), norm="pre"),
 }
 TEXTS = ["a red dog", "there is a green cat and a blue tree", "a cup", "", "a red dog and a green cup"]
@@ -47,20 +49,23 @@ def model_for(toy, page) -> PretrainModel:
 
 
 def exhaustive(toy, model: PretrainModel, batch: int) -> Exhaustive:
-    head = matching(model)
-    assert head is not None
-    return Exhaustive(model.trunk, lambda pooled: head(pooled)[:, 0], toy.seats(model.system), toy.store, "fp32", batch)
+    score = scoring(model)
+    assert score is not None
+    return Exhaustive(model.trunk, score, toy.seats(model.system), toy.store, "fp32", batch)
 
 
 def one_by_one(toy, model: PretrainModel) -> np.ndarray:
     """The same scores through the whole model, a pair at a time."""
     head, seats = matching(model), toy.seats(model.system)
-    assert head is not None
+    towers = model.heads["contrastive"] if head is None else None
 
     def score(text: str, image: str) -> float:
         one = np.ones(1, np.bool_)
         batch: Batch = seats.batch(toy.words.encode([text]), toy.store.gather([image]), one, np.zeros(1, np.int64))
-        return float(head(model.encode(batch)[1]))
+        if head is not None:
+            return float(head(model.encode(batch)[1]))
+        encoded = model.trunk(batch)
+        return float(torch.dot(towers.texts(encoded)[0], towers.images(encoded)[0]))
 
     with torch.no_grad():
         return np.array([[score(text, image) for image in IMAGES] for text in TEXTS])
