@@ -56,5 +56,6 @@ VILT = System(
         "Masked words and matching take turns, each with a batch of its own; the code computes both on every batch.",
         "Pictures are cut on a grid of a fixed number of patches, whatever their aspect ratio; no augmentation.",
         "The encoder begins at random; the paper begins at a Vision Transformer.",
+        "The answering head applies GELU before its norm, as UNITER's and LXMERT's do; the code applies it after.",
     ),
 )
