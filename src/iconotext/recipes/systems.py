@@ -20,6 +20,9 @@ from iconotext.explain.systems.words import drawn, lines
 from iconotext.recipes.named import page_of
 from iconotext.systems import SYSTEMS
 
+MEASURED = "speed.md"
+"""The page in the same folder that bench/systems.py writes."""
+
 
 @dataclass(frozen=True)
 class SystemsOptions:
@@ -106,7 +109,7 @@ def write(options: PagesOptions) -> None:
         raise ConfigError(f"{options.root} is no checkout of Iconotext: its README.md has no place for the systems.")
     folder.mkdir(parents=True, exist_ok=True)
     made = files(SYSTEMS)
-    for gone in {path.name for path in folder.glob("*.md")} - made.keys():
+    for gone in {path.name for path in folder.glob("*.md")} - made.keys() - {MEASURED}:
         (folder / gone).unlink()
     for name, text in made.items():
         (folder / name).write_text(text, "utf-8")

@@ -51,8 +51,9 @@ def test_pages_are_written_and_pages_of_systems_that_are_gone_removed(
         write(PagesOptions(tmp_path))
     (tmp_path / "README.md").write_text(f"# Title\n{BEGIN}\n{END}\n")
     (tmp_path / "docs" / "systems").mkdir(parents=True)
-    (tmp_path / "docs" / "systems" / "gone.md").write_text("old")
+    for name in ("gone.md", "speed.md"):
+        (tmp_path / "docs" / "systems" / name).write_text("old")
     write(PagesOptions(tmp_path))
     written = {path.name for path in (tmp_path / "docs" / "systems").iterdir()}
-    assert written == {"README.md", "uniter.md", "bert.md"}
+    assert written == {"README.md", "uniter.md", "bert.md", "speed.md"}
     assert "(docs/systems/uniter.md)" in (tmp_path / "README.md").read_text()
