@@ -133,7 +133,7 @@ def make(
             with autocast(precision, device):  # type: ignore[arg-type]
                 losses = losses_of(model, micro)
             optimiser.zero_grad(set_to_none=True)
-            sum(shares[name] * loss.mean for name, loss in losses.items()).backward()
+            torch.stack([shares[name] * loss.mean for name, loss in losses.items()]).sum().backward()
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             update(optimiser, gradients, min(1.0, page.recipe.clip / float(nn.utils.get_total_norm(gradients))))
 
@@ -184,7 +184,7 @@ def measured(args: argparse.Namespace, folder: Path) -> list[tuple[str, ...]]:
             times[name].append(seconds(run, device))
             del run
             gc.collect()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, page in pages.items():
         regions = opened(page, folder)
         sizes = (regions.feature_dim, regions.class_count, len(regions.attribute_names))

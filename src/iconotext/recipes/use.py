@@ -107,7 +107,7 @@ class Model:
         assert score is not None
         found = score(model.trunk(self._batch(pictures, self.words.encode(sentences))))
         judges = "itm" in model.heads and "cmcl" not in model.heads
-        return (found.sigmoid() if judges else found).tolist()  # type: ignore[no-any-return]
+        return (found.sigmoid() if judges else found).tolist()
 
     @torch.no_grad()
     def fill(self, image: Picture, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
