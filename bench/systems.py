@@ -133,7 +133,7 @@ def make(
             with autocast(precision, device):  # type: ignore[arg-type]
                 losses = losses_of(model, micro)
             optimiser.zero_grad(set_to_none=True)
-            torch.stack([shares[name] * loss.mean for name, loss in losses.items()]).sum().backward()
+            torch.stack([shares[name] * loss.mean for name, loss in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             update(optimiser, gradients, min(1.0, page.recipe.clip / float(nn.utils.get_total_norm(gradients))))
 
