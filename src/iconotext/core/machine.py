@@ -10,9 +10,14 @@ from pathlib import Path
 import torch
 
 
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> str:
     """This machine in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     parts = [f"{cores} core{'s' if cores != 1 else ''} of {_processor()}"]
     if torch.cuda.is_available():
         parts.insert(0, torch.cuda.get_device_name(0))

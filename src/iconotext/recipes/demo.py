@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Console
 
 from iconotext.core.config import write_json
+from iconotext.core.machine import available_cores
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 from iconotext.tasks.table import TASKS
 
@@ -118,6 +120,8 @@ def run(options: DemoOptions) -> Path:
     """Does what is not done yet, and writes the report; returns its path."""
     console = Console(stderr=True)
     options.out.mkdir(parents=True, exist_ok=True)
+    # A small model gains nothing from a core that the process that makes its batches wants too.
+    torch.set_num_threads(max(1, available_cores() - 1))
     begin = time.monotonic()
     todo = parts(options)
     for number, part in enumerate(todo, 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import torch
 from jaxtyping import Float32
 
 from iconotext.core.errors import DataError
+from iconotext.core.machine import available_cores
 from iconotext.data.records import DataSet
 from iconotext.data.store import DUPLICATES, ImageRegions, StoreWriter, read_duplicates
 from iconotext.data.tables import write_json
@@ -160,7 +160,7 @@ def given_boxes(data: DataSet) -> dict[str, Boxes]:
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def cut(items: Sequence[A], size: int) -> list[Sequence[A]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from tyro.conf import Positional
 
 import iconotext
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.machine import available_cores
 from iconotext.data.ingest import REASONS, Journal, Rules, discard, journals, write_shards
 from iconotext.data.listed import Sorted, items_of, languages, write_rows
 from iconotext.data.records import SPLITS, DataSet, DataSetWriter, write_bytes, write_json
@@ -221,7 +221,7 @@ def _as_text(report: dict[str, Any]) -> str:
 
 
 def _write_with_bar(writer: DataSetWriter, items: Sequence[Item], options: IngestOptions) -> None:
-    workers = options.workers or len(os.sched_getaffinity(0))
+    workers = options.workers or available_cores()
     with bar("pictures") as progress:
         task = progress.add_task("ingest", total=len(items))
         for count in write_shards(writer, items, _rules(options), workers):

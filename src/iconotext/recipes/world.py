@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from tyro.conf import Positional
 
 import iconotext
 from iconotext.core.errors import ConfigError
+from iconotext.core.machine import available_cores
 from iconotext.data.records import DataSet, DataSetWriter
 from iconotext.world.language.words import LANGUAGES
 from iconotext.world.write import WORLD_SIZES, Plan, write_world
@@ -88,7 +88,7 @@ def _workers(options: WorldOptions) -> int:
     """The number of processes; those of a tiny world would take longer to start than it takes to draw."""
     if options.workers:
         return options.workers
-    return 1 if options.size == "tiny" else len(os.sched_getaffinity(0))
+    return 1 if options.size == "tiny" else available_cores()
 
 
 class _Rate(ProgressColumn):

@@ -120,11 +120,15 @@ def test_alike_partners_share_more_words_and_are_still_wrong(pairs: PairTable, r
 
     def shared(alike: int) -> float:
         found = pairs.draw(rows, Draw(0, 0, rows), 1.0, replace, 0.0, alike)
-        assert not any((found.image[row], pairs.strings[found.text[row]]) in said for row in rows if not found.matched[row])
+        assert not any(
+            (found.image[row], pairs.strings[found.text[row]]) in said for row in rows if not found.matched[row]
+        )
         words = [set(text.split()) for text in pairs.strings]
-        own = words if replace == "text" else [
-            set().union(*(words[i] for i in np.flatnonzero(pairs.image_of == image))) for image in found.image
-        ]
+        own = (
+            words
+            if replace == "text"
+            else [set().union(*(words[i] for i in np.flatnonzero(pairs.image_of == image))) for image in found.image]
+        )
         return float(np.mean([len(words[found.text[row]] & own[row]) for row in rows]))
 
     assert shared(6) > shared(1) + 0.2
