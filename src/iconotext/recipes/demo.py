@@ -16,10 +16,10 @@ from iconotext.core.machine import available_cores
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 from iconotext.tasks.table import TASKS
 
-STEPS = {"pretrain": 3800, "vqa": 600, "vqa-blind": 300, "retrieval": 60}
+STEPS = {"pretrain": 3800, "vqa": 500, "vqa-blind": 200, "retrieval": 60}
 """Updates of the parameters in each part; the rest is the system's tiny page."""
 
-PICTURES = {"tiny": 40, "small": 100}
+PICTURES = {"tiny": 40, "small": 60}
 """Pictures among which the fine-tuned retrieval is evaluated: every caption of each is scored with all of them."""
 
 
