@@ -32,7 +32,10 @@ STEPS = 60
 FALL = 0.95
 """What is left at most of the losses, added up by their weights: the last third of the run against the first."""
 RISE = 1.25
-"""What is left at most of any one of them, some being means over a handful of regions; a distance that may be negative, as that of the transport, is not held to it."""
+"""What is left at most of any one of them, some being means over a handful of regions.
+
+A distance that may be negative, as that of the transport, is not held to it.
+"""
 SHORT, HALF = 16, 7
 
 
