@@ -9,12 +9,12 @@ from typing import Any
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Product
-from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
+from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Mix, Phases, Together
+from iconotext.objectives.mix import Mix, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 
@@ -25,17 +25,11 @@ PAPER = (
 MASKS = RegionMasks(rate=0.15, keep=0.1, at_least_one=False)
 WORDS = MLM(rate=0.15, at_least_one=False, only_matched=True)
 MATCH = ITM(negatives=Negatives(0.5, "text"), matched=0, dropout=True)
-TINY_MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=0)
 
 
 def objectives_on(regions: MRC) -> Mix:
     """Words, regions and matching together, with no loss on the words and regions of mismatched pairs."""
     return Together((WORDS, regions, MATCH))
-
-
-def tiny_objectives_on(regions: MRC) -> Mix:
-    """The same in the order that a small model needs: matching joins later."""
-    return Phases(((0.4, Together((TINY_MLM, regions))), (0.6, Together((TINY_MLM, regions, TINY_MATCH)))))
 
 
 DEPARTURES = (
@@ -59,5 +53,5 @@ CONTROLLED: dict[str, Any] = {
     "departures": DEPARTURES,
 }
 """What every page has, where it does not say otherwise."""
-CONTROLLED_SMALL: dict[str, Any] = {**SMALL, "pool": Product(WIDTH), "mix": tiny_objectives_on(TINY_MRC)}
+CONTROLLED_SMALL: dict[str, Any] = {**SMALL, "pool": Product(WIDTH), "mix": tiny_together(TINY_MRC, TINY_ITM_ZERO)}
 """And its tiny size."""

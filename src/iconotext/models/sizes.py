@@ -7,12 +7,14 @@ afterwards) bring it off; what was tried is in docs/decisions/0003-tiny-sizes.md
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from iconotext.models.system import Recipe
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
+from iconotext.objectives.mix import Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 
@@ -55,8 +57,15 @@ TINY_MASKS = RegionMasks(rate=0.15, leak=0.3, measure="iou")
 TINY_MRC = MRC("soft", masks=TINY_MASKS, only_matched=True)
 TINY_MRC_ALONE = MRC("soft", masks=RegionMasks(rate=0.15, leak=0.4), only_matched=True)
 TINY_ITM = ITM(negatives=Negatives(0.5, "text", swapped=0.3))
+TINY_ITM_ZERO = replace(TINY_ITM, matched=0)
 """Objectives with the same departures.
 
 Where words are guessed in the same batch, the whole picture stays visible beside a hidden thing (IoU); where regions are
-hidden in batches of their own, everything that holds a part of a hidden one is hidden too.
+hidden in batches of their own, everything that holds a part of a hidden one is hidden too. ``TINY_ITM`` says 1 where text and
+picture belong together, ``TINY_ITM_ZERO`` 0.
 """
+
+
+def tiny_together(regions: MRC, match: ITM) -> Phases:
+    """Words and regions from the first step, matching together with them after 40 % of the run."""
+    return Phases(((0.4, Together((TINY_MLM, regions))), (0.6, Together((TINY_MLM, regions, match)))))

@@ -2,18 +2,16 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Concat
-from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Phases, Together
+from iconotext.objectives.mix import Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
-
-MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=1)
 
 CO_CONCAT = System(
     name="co_concat",
@@ -44,7 +42,7 @@ CO_CONCAT = System(
             "schedule": twin_layer() + 2 * co_layer(),
             **SMALL,
             "pool": Concat(WIDTH),
-            "mix": Phases(((0.4, Together((TINY_MLM, TINY_MRC))), (0.6, Together((TINY_MLM, TINY_MRC, MATCH))))),
+            "mix": tiny_together(TINY_MRC, TINY_ITM),
         },
     },
     departures=("The recipe is ViLBERT's, so that the two can be compared; nobody published one for this baseline.",),

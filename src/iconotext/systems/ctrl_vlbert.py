@@ -2,15 +2,8 @@
 
 from dataclasses import replace
 
-from iconotext.models.controlled import (
-    CONTROLLED,
-    CONTROLLED_SMALL,
-    DEPARTURES,
-    MASKS,
-    objectives_on,
-    tiny_objectives_on,
-)
-from iconotext.models.sizes import SMALL, TINY_MRC
+from iconotext.models.controlled import CONTROLLED, CONTROLLED_SMALL, DEPARTURES, MASKS, objectives_on
+from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, tiny_together
 from iconotext.models.system import Layout, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import (
@@ -40,7 +33,7 @@ CTRL_VLBERT = System(
             **CONTROLLED_SMALL,
             "text": TextEmbedding((Word(), Position(512), Segment(3), WholeImage(region="last", begin=1.0))),
             "region": RegionEmbedding((Appearance(sines=16, begin=1.0), *IMAGE), shared_norm=True),
-            "mix": tiny_objectives_on(replace(TINY_MRC, norm=False)),
+            "mix": tiny_together(replace(TINY_MRC, norm=False), TINY_ITM_ZERO),
             "departures": (*SMALL["departures"], "Appearances count from the first step: their norms begin at 1."),
         }
     },

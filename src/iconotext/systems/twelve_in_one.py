@@ -3,19 +3,18 @@
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Product
 from iconotext.heads.tasks import TaskHead
-from iconotext.models.sizes import SMALL, TINY_MLM, TINY_MRC, WIDTH
+from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, text_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TaskToken, TextEmbedding, Word
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Phases, Together
+from iconotext.objectives.mix import Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 
 MASKS = RegionMasks(rate=0.15, keep=0.1, at_least_one=False)
-MATCH = ITM(negatives=Negatives(0.5, "text", swapped=0.3), matched=0)
 
 TWELVE_IN_ONE = System(
     name="12in1",
@@ -55,7 +54,7 @@ TWELVE_IN_ONE = System(
             "schedule": 2 * (co_layer() + twin_layer()),
             **SMALL,
             "pool": Product(WIDTH),
-            "mix": Phases(((0.4, Together((TINY_MLM, TINY_MRC))), (0.6, Together((TINY_MLM, TINY_MRC, MATCH))))),
+            "mix": tiny_together(TINY_MRC, TINY_ITM_ZERO),
         },
     },
     departures=(

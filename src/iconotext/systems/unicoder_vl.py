@@ -2,14 +2,14 @@
 
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, TINY_MRC
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MRC, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Phases, Together
+from iconotext.objectives.mix import Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
 
@@ -43,7 +43,7 @@ UNICODER_VL = System(
         "tiny": {
             "schedule": 3 * joint_layer(),
             **SMALL,
-            "mix": Phases(((0.4, Together((TINY_MLM, TINY_MOC))), (0.6, Together((TINY_MLM, TINY_MOC, TINY_ITM))))),
+            "mix": tiny_together(TINY_MOC, TINY_ITM),
         },
     },
     departures=(
