@@ -21,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from iconotext.core.machine import available_cores
 from iconotext.core.seed import permutation
 from iconotext.data.records import DataSet
 from iconotext.recipes.extract import SHARD, ExtractOptions, begin_work, open_pictures
-from iconotext.recipes.extraction import cores, cut, one_thread_each
+from iconotext.recipes.extraction import cut, one_thread_each
 from iconotext.regions.detections import Detector
 from iconotext.regions.resize import Fitted
 from regions import make_pictures
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--folder", type=Path, default=None, help="where the stores are written")
     asked = parser.parse_args()
-    threads = asked.workers or cores()
+    threads = asked.workers or available_cores()
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         data = DataSet.open(asked.data) if asked.data else make_pictures(Path(folder) / "data", asked.pictures)
         options = ExtractOptions(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ import torch
 from torch import nn
 
 from iconotext.core.fingerprint import Fingerprint
-from iconotext.core.machine import machine, versions
+from iconotext.core.machine import machine, peak_memory, versions
 from iconotext.core.seed import generator
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet, DataSetWriter
@@ -162,14 +161,7 @@ def peak(device: torch.device) -> float:
     """This process's own, in GB."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says begins at the memory of the process that started this one
-        return (
-            next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-            * 1024
-            / 1e9
-        )
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
+    return peak_memory() / 1e9
 
 
 def measured(args: argparse.Namespace, folder: Path) -> list[tuple[str, ...]]:

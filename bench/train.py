@@ -21,7 +21,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from iconotext.core.batch import Batch
+from iconotext.core.machine import peak_memory
 from iconotext.core.seed import Draw, generator
 from iconotext.core.vocab import Vocab
 from iconotext.data.store import PackedRegions
@@ -236,12 +236,6 @@ def make(name: str, batch: int, precision: str, device: torch.device) -> tuple[S
     return (theirs if name.startswith("hf_") else ours)(name, batch, precision, device)
 
 
-def peak_of_this_process() -> int:
-    """Bytes; ``ru_maxrss`` would begin with the memory of the process that started this one."""
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def memory(name: str, args: argparse.Namespace, precision: str) -> float:
     """Peak memory of a process that takes two steps, in GB (on a GPU: of the device)."""
     command = [sys.executable, __file__, "--only", name, "--batch", str(args.batch), "--device", args.device]
@@ -264,7 +258,7 @@ def main() -> None:
         step, _, _ = make(args.only, args.batch, args.precision[0], device)
         step()
         step()
-        peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_of_this_process()
+        peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory()
         print(peak / 1e9)
         return
     results = []

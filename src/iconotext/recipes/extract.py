@@ -13,11 +13,12 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from iconotext.core.errors import ConfigError
+from iconotext.core.machine import available_cores
 from iconotext.core.seed import derive
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore, Storage, StoreWriter, locked
 from iconotext.recipes.bars import bar
-from iconotext.recipes.extraction import Pictures, Work, cores, given_boxes, plan_work
+from iconotext.recipes.extraction import Pictures, Work, given_boxes, plan_work
 from iconotext.recipes.on_ray import Share, write_on_ray
 from iconotext.regions.detections import Detector
 from iconotext.regions.resize import Frame
@@ -118,7 +119,7 @@ def run(options: ExtractOptions) -> RegionStore:
             share = Share(options.ray_workers, options.workers or 1, options.device != "cpu")
             write_on_ray(_RayWorker, (options, SHARD), missing, share, advance)
         else:
-            work.write(writer, missing, options.batch, options.workers or cores(), advance)
+            work.write(writer, missing, options.batch, options.workers or available_cores(), advance)
     with locked(options.store):
         waiting = [index for index in shards if not writer.done(index)]
         if not waiting:
@@ -147,7 +148,7 @@ def begin_work(options: ExtractOptions, shard: int) -> tuple[Work, StoreWriter]:
     pictures, detector = open_pictures(options)
     with locked(options.store):
         writer = open_writer(options, detector)
-        return plan_work(options.store, pictures, detector, shard, options.workers or cores()), writer
+        return plan_work(options.store, pictures, detector, shard, options.workers or available_cores()), writer
 
 
 def open_pictures(options: ExtractOptions) -> tuple[Pictures, Detector]:

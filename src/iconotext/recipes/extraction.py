@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float32
 
 from iconotext.core.errors import DataError
-from iconotext.core.machine import available_cores
 from iconotext.data.records import DataSet
 from iconotext.data.store import DUPLICATES, ImageRegions, StoreWriter, read_duplicates
 from iconotext.data.tables import write_json
@@ -156,11 +155,6 @@ def given_boxes(data: DataSet) -> dict[str, Boxes]:
         for split in data.splits
         for row in data.table("objects", split, ["image_id", "boxes"]).to_pylist()
     }
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return available_cores()
 
 
 def cut(items: Sequence[A], size: int) -> list[Sequence[A]]:

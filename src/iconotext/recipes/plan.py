@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -14,10 +12,11 @@ from rich.console import Console
 from tyro.conf import Suppress
 
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.machine import available_cores, peak_memory
 from iconotext.core.seed import permutation
 from iconotext.data.store import RegionStore
 from iconotext.recipes.extract import SHARD, ExtractOptions, open_pictures, open_writer
-from iconotext.recipes.extraction import Work, cores
+from iconotext.recipes.extraction import Work
 
 _COPIES = 4
 """How often a shard lies in memory when it is written: rows, columns, the file, and what is handed to the system."""
@@ -68,7 +67,7 @@ def run(options: PlanOptions) -> Plan:
     hours, rest = divmod(round(plan.seconds), 3600)
     Console(soft_wrap=True, highlight=False).print(
         f"{plan.pictures:,} pictures at {plan.speed:.1f} a second in {options.processes} process(es) of "
-        f"{options.workers or cores()} threads\n"
+        f"{options.workers or available_cores()} threads\n"
         f"time    {hours} h {rest // 60} min {rest % 60} s\n"
         f"disk    {_size(plan.disk)}\n"
         f"memory  {_size(plan.memory)} a process\n"
@@ -85,7 +84,7 @@ def _try(options: PlanOptions, store: Path) -> Plan:
     ids = pictures.ids
     if not ids:
         raise DataError(f"data set {options.data} has no pictures")
-    threads = options.workers or cores()
+    threads = options.workers or available_cores()
     drawn = [ids[place] for place in sorted(permutation(len(ids), "plan")[: options.pictures].tolist())]
     warm = drawn[: min(len(drawn), 2 * threads)]
     pictures.regions(detector, warm)  # The first pictures of a process take longer than all others.
@@ -100,7 +99,7 @@ def _try(options: PlanOptions, store: Path) -> Plan:
     own = sum(file.stat().st_size for file in store.glob("*.arrow")) / len(drawn)
     plain = int(found.counts.sum()) * found.region_bytes / len(drawn)
     share = min(SHARD, len(ids))
-    memory = _peak() + round(_COPIES * plain * max(0, share - len(drawn)))
+    memory = peak_memory() + round(_COPIES * plain * max(0, share - len(drawn)))
     speed = len(drawn) / seconds * options.processes
     disk = round(own * len(ids)) + _BARE * -(-len(ids) // SHARD)
     refused = 1 - len(found) / len(drawn)
@@ -109,11 +108,6 @@ def _try(options: PlanOptions, store: Path) -> Plan:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
-
-
-def _peak() -> int:
-    """The most bytes that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _first_reason(store: Path) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -18,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from iconotext.core.errors import MissingPiece
+from iconotext.core.machine import peak_memory
 from iconotext.train.state import Progress
 from iconotext.train.step import Outcome
 
@@ -128,8 +127,7 @@ def memory_mb(device: torch.device) -> float:
     """The most memory that this process has held: of the GPU where it uses one, else of the host."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return peak_memory() / 2**20
 
 
 def read(path: Path) -> list[dict[str, object]]:
