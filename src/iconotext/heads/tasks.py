@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,8 @@ Options = Literal["softmax", "sigmoid"]
 """How scores are told to be right: as shares among those of an example, or each on its own."""
 Images = Literal["pair", "triplet", "attention"]
 """How two images of a statement are read; see ``Downstream``."""
+Phrases = Literal["attention", "alone"]
+"""How the phrases of a sentence are read; see ``Downstream``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Downstream:
     (UNITER), or each has a yes or no by its overlap (ViLBERT, VL-BERT), with a layer of ``region_hidden``. ``images``: the
     text with each image in a row of its own and their pooled vectors side by side, under a layer of ``images_hidden``
     ("pair": LXMERT, 12-in-1); both images in one row ("triplet": VisualBERT); or two rows that attend to each other
-    ("attention": UNITER). ``class_hidden`` is the layer of a head that judges a pair.
+    ("attention": UNITER). ``class_hidden`` is the layer of a head that judges a pair. ``phrases``: all phrases of a sentence at
+    once, each by the attention from its last word to the regions ("attention": VisualBERT), or each without its sentence, as
+    a referring expression ("alone": 12-in-1).
     """
 
     options: Options = "softmax"
@@ -52,6 +57,7 @@ class Downstream:
     images: Images = "pair"
     images_hidden: float = 1.0
     class_hidden: float = 0.0
+    phrases: Phrases = "attention"
 
 
 class TaskScores(nn.Module):
@@ -114,12 +120,35 @@ def side_by_side(encoded: Encoded) -> tuple[Float[Tensor, "B L D"], Bool[Tensor,
     return states.index_put((row, place + encoded.text_offsets.diff()[row]), encoded.region), filled
 
 
-def by_row(scores: Float[Tensor, "M"], kept: Bool[Tensor, "M"], offsets: Int[Tensor, "B1"]) -> Float[Tensor, "B R"]:
-    """The scores of the ``kept`` tokens of each row, in order; -inf where a row has no more."""
+class PhraseAttention(nn.Module):
+    """How well each region fits each phrase: the products of one attention head, from a phrase's word to the regions.
+
+    There is no softmax yet; that is the loss's affair. In fp32 throughout, so that an order has no false ties. Source:
+    `FlickrAttention` of uclanlp/visualbert, without its map of values, which nothing uses.
+    """
+
+    def __init__(self, text: int, region: int, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(text, width), nn.Linear(region, width)
+
+    def forward(
+        self, encoded: Encoded, phrases: Int[Tensor, "B P"], kept: Bool[Tensor, "M"]
+    ) -> Float[Tensor, "B P R"]:
+        with torch.autocast(encoded.text.device.type, enabled=False):
+            query, key = self.query(encoded.text.float()[phrases.clamp(min=0)]), self.key(encoded.region.float())
+            nothing = by_row(key.new_zeros(len(key)), kept, encoded.region_offsets)
+            keys = by_row(key, kept, encoded.region_offsets, 0.0)
+            return query @ keys.mT / math.sqrt(query.shape[-1]) + nothing[:, None]  # type: ignore[no-any-return]
+
+
+def by_row(
+    values: Float[Tensor, "M *D"], kept: Bool[Tensor, "M"], offsets: Int[Tensor, "B1"], fill: float = -torch.inf
+) -> Float[Tensor, "B R *D"]:
+    """What the ``kept`` tokens of each row have, in order; ``fill`` where a row has no more."""
     counts = torch.zeros_like(offsets[1:]).index_add(0, row_of(offsets), kept.long())
     row, place = _places(offsets_of(counts))
-    out = scores.new_full((len(counts), int(counts.max()) if len(counts) else 0), -torch.inf)
-    return out.index_put((row, place), scores[kept])
+    out = values.new_full((len(counts), int(counts.max()) if len(counts) else 0, *values.shape[1:]), fill)
+    return out.index_put((row, place), values[kept])
 
 
 def _places(offsets: Int[Tensor, "B1"]) -> tuple[Int[Tensor, "N"], Int[Tensor, "N"]]:

@@ -20,8 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from iconotext.core.config import from_data, to_data, write_json
+from iconotext.core.config import from_data, to_data
 from iconotext.core.errors import DataError, MissingPiece
+from iconotext.core.files import write_json
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind

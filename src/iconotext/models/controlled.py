@@ -44,12 +44,6 @@ CONTROLLED: dict[str, Any] = {
     "answer": AnswerHeadKind("transform", hidden=1.5),
     "layout": Layout(whole_image="mean", max_words=36, max_regions=36),
     "recipe": Recipe(steps=105_000, batch=256, learning_rate=1e-4, warmup=10_500, clip=5.0),
-    "width": 768,
-    "heads": 12,
-    "hidden": 3072,
-    "region_width": 768,
-    "region_heads": 12,
-    "region_hidden": 3072,
     "departures": DEPARTURES,
 }
 """What every page has, where it does not say otherwise."""

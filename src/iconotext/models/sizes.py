@@ -14,9 +14,10 @@ from iconotext.models.system import Recipe
 from iconotext.objectives.base import Negatives
 from iconotext.objectives.itm import ITM
 from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Phases, Together
+from iconotext.objectives.mix import Mix, Phases, Together
 from iconotext.objectives.mlm import MLM
 from iconotext.objectives.mrc import MRC
+from iconotext.objectives.wra import WRA
 
 WIDTH = 128
 
@@ -58,12 +59,18 @@ TINY_MRC = MRC("soft", masks=TINY_MASKS, only_matched=True)
 TINY_MRC_ALONE = MRC("soft", masks=RegionMasks(rate=0.15, leak=0.4), only_matched=True)
 TINY_ITM = ITM(negatives=Negatives(0.5, "text", swapped=0.3))
 TINY_ITM_ZERO = replace(TINY_ITM, matched=0)
+TINY_MATCH = Together((TINY_ITM, WRA(weight=0.1, iterations=10)))
 """Objectives with the same departures.
 
 Where words are guessed in the same batch, the whole picture stays visible beside a hidden thing (IoU); where regions are
 hidden in batches of their own, everything that holds a part of a hidden one is hidden too. ``TINY_ITM`` says 1 where text and
-picture belong together, ``TINY_ITM_ZERO`` 0.
+picture belong together, ``TINY_ITM_ZERO`` 0; ``TINY_MATCH`` aligns words and regions besides.
 """
+
+
+def tiny_later(first: Mix, then: Mix) -> Phases:
+    """Grounding for 35 % of the run, then all of it with matching."""
+    return Phases(((0.35, first), (0.65, then)))
 
 
 def tiny_together(regions: MRC, match: ITM) -> Phases:

@@ -59,10 +59,10 @@ class Recipe:
 class System:
     """One published system (or one of the user's own); ``sizes`` names changes to it, such as "tiny" or "large".
 
-    Widths, heads and feed-forward widths (``hidden``) are by stream; ``init`` 0 means one over the square root of the input
-    width. ``tasks`` are the heads of a model that does several tasks at once, ``downstream`` says how it is fine-tuned for
-    one. ``departures`` says in words where this page
-    differs from the paper or its code.
+    Widths, heads and feed-forward widths (``hidden``) are by stream, BERT-base's where a page does not say; ``init`` 0 means
+    one over the square root of the input width. ``tasks`` are the heads of a model that does several tasks at once,
+    ``downstream`` says how it is fine-tuned for one. ``departures`` says in words where this page differs from the paper or
+    its code.
     """
 
     name: str
@@ -76,12 +76,12 @@ class System:
     answer: AnswerHeadKind
     layout: Layout
     recipe: Recipe
-    width: int
-    heads: int
-    hidden: int
-    region_width: int
-    region_heads: int
-    region_hidden: int
+    width: int = 768
+    heads: int = 12
+    hidden: int = 3072
+    region_width: int = 768
+    region_heads: int = 12
+    region_hidden: int = 3072
     norm: Literal["post", "pre"] = "post"
     last_norm: Literal["each", "one"] = "each"
     eps: float = 1e-12

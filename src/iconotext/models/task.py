@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -70,27 +70,38 @@ class TaskModel(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "E A"]:
         """Scores of each group of rows: one column an answer, a pair or a region (-inf where a row has no more regions)."""
-        encoded, head = self.trunk(batch), self.task.head
-        if head == "region":
-            return by_row(self.head(encoded.region)[:, 0], ~batch.region.whole, batch.region.offsets)
-        if head == "attended":
-            return self.head(encoded)  # type: ignore[no-any-return]
-        pooled = partial(self.trunk.pool, encoded)
-        if head == "score":
-            pair = pooled().float()
-            with torch.autocast(pair.device.type, enabled=False):  # bf16 would make equals of neighbours in an order
-                return self.head(pair).view(-1, batch.group)  # type: ignore[no-any-return]
-        return self.head(self.system.answer.read(encoded, pooled) if head == "answer" else pooled())  # type: ignore[no-any-return]
+        return scores_of(self.trunk, self.head, self.task, batch)
 
     def begin_with(self, trunk: Mapping[str, Tensor]) -> None:
         """Takes over the trunk of another model of the system; new segments begin as copies of its own."""
-        own = self.trunk.state_dict()
-        copies = list(self.task.segments)
-        fitting = {
-            name: torch.cat([tensor, tensor[copies]])[: len(own[name])] if "segment" in name.split(".") else tensor
-            for name, tensor in trunk.items()
-        }
-        self.trunk.load_state_dict(fitting)
+        self.trunk.load_state_dict(fitting(trunk, self.trunk.state_dict(), self.task.segments))
+
+
+def scores_of(trunk: Trunk, head: nn.Module, task: TaskKind, batch: Batch) -> Float[Tensor, "E A"]:
+    """What a task's head says of each group of rows; see ``TaskModel``."""
+    encoded, kind = trunk(batch), task.head
+    if kind == "region":
+        return by_row(head(encoded.region)[:, 0], ~batch.region.whole, batch.region.offsets)
+    if kind == "attended":
+        return head(encoded)  # type: ignore[no-any-return]
+    pooled = partial(trunk.pool, encoded)
+    if kind == "score":
+        pair = pooled().float()
+        with torch.autocast(pair.device.type, enabled=False):  # bf16 would make equals of neighbours in an order
+            return head(pair).view(-1, batch.group)  # type: ignore[no-any-return]
+    return head(trunk.system.answer.read(encoded, pooled) if kind == "answer" else pooled())  # type: ignore[no-any-return]
+
+
+def fitting(trunk: Mapping[str, Tensor], own: Mapping[str, Tensor], copies: Sequence[int]) -> dict[str, Tensor]:
+    """The tensors of a trunk with as many segments as another has; segments beyond those there begin as ``copies``."""
+    return {
+        name: torch.cat([tensor, tensor[list(copies)]])[: len(own[name])]
+        if "segment" in name.split(".") and len(own[name]) > len(tensor)
+        else tensor[: len(own[name])]
+        if "segment" in name.split(".")
+        else tensor
+        for name, tensor in trunk.items()
+    }
 
 
 def head_of(task: TaskKind, system: System) -> nn.Module:

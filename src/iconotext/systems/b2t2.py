@@ -1,16 +1,11 @@
 """B2T2: bounding boxes in the text; regions are added to the words that name them (Alberti et al., EMNLP 2019)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
-from iconotext.heads.tasks import Downstream
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
+from iconotext.heads import AnswerHeadKind, Downstream, FirstToken
+from iconotext.models.sizes import LARGE, SMALL, TINY_ITM, TINY_MLM, tiny_later
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import text_layer
 from iconotext.nn.terms import Feature, LinkedRegion, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.mix import Phases, Together
-from iconotext.objectives.mlm import MLM
+from iconotext.objectives import ITM, MLM, Negatives, Together
 
 B2T2 = System(
     name="b2t2",
@@ -25,27 +20,13 @@ B2T2 = System(
     downstream=Downstream("sigmoid"),
     layout=Layout(whole_image="mean", link_whole=True, max_words=62, max_regions=36),
     recipe=Recipe(steps=400_000, batch=32, learning_rate=2e-5, warmup=40_000),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": 3 * text_layer(),
             **SMALL,
-            "mix": Phases(((0.35, TINY_MLM), (0.65, Together((TINY_MLM, TINY_ITM))))),
+            "mix": tiny_later(TINY_MLM, Together((TINY_MLM, TINY_ITM))),
         },
-        "large": {
-            "schedule": 24 * text_layer(),
-            "width": 1024,
-            "heads": 16,
-            "hidden": 4096,
-            "region_width": 1024,
-            "region_heads": 16,
-            "region_hidden": 4096,
-        },
+        "large": {"schedule": 24 * text_layer(), **LARGE},
     },
     departures=(
         "The paper's model is the large one.",

@@ -1,14 +1,11 @@
 """BERT: text only, words and next sentences together (Devlin et al., NAACL 2019)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
+from iconotext.heads import AnswerHeadKind, FirstToken
 from iconotext.models.sizes import LARGE, SMALL, TINY_MLM
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import text_layer
 from iconotext.nn.terms import Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.mix import Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.nsp import NSP
+from iconotext.objectives import MLM, NSP, Together
 
 BERT = System(
     name="bert",
@@ -22,12 +19,6 @@ BERT = System(
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(max_words=126, max_regions=0, sentences=2),
     recipe=Recipe(steps=1_000_000, batch=256, learning_rate=1e-4, warmup=10_000, weight_decay=0.01, clip=1.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": 3 * text_layer(),

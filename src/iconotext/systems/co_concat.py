@@ -1,17 +1,11 @@
 """Co-attention, then concatenation: each stream reads the other at the end, and the head reads both side by side."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import Concat
+from iconotext.heads import AnswerHeadKind, Concat
 from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import ITM, MLM, MRC, Negatives, RegionMasks, Together
 
 CO_CONCAT = System(
     name="co_concat",
@@ -31,12 +25,6 @@ CO_CONCAT = System(
     answer=AnswerHeadKind("transform", hidden=1.0),
     layout=Layout(whole_image="mean", max_words=34, max_regions=36),
     recipe=Recipe(steps=60_000, batch=512, learning_rate=1e-4, warmup=6_000),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": twin_layer() + 2 * co_layer(),

@@ -17,7 +17,7 @@ from iconotext.nn.terms import (
     WholeImage,
     Word,
 )
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import MRC
 
 IMAGE = (ImageToken(hidden=False, end=True), AfterWords(), Segment(shared=True))
 

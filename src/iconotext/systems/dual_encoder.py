@@ -1,12 +1,11 @@
 """The dual encoder: two towers that never attend to each other (after DeViSE, LightningDOT and CLIP)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import Product
+from iconotext.heads import AnswerHeadKind, Product
 from iconotext.models.sizes import SMALL, WIDTH
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.contrastive import Contrastive
+from iconotext.objectives import Contrastive
 
 DUAL_ENCODER = System(
     name="dual_encoder",
@@ -20,12 +19,6 @@ DUAL_ENCODER = System(
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(whole_image="mean", max_words=60, max_regions=100),
     recipe=Recipe(steps=300_000, batch=1024, learning_rate=5e-5, warmup=10_000, betas=(0.9, 0.98), clip=5.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": 3 * twin_layer(),

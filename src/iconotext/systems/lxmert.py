@@ -2,37 +2,19 @@
 
 from typing import Any
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MASKS, TINY_MLM
+from iconotext.heads import AnswerHeadKind, FirstToken
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MASKS, TINY_MLM, tiny_later
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import cross_layer, text_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.iqa import IQA
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Phases, Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
-from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives import IQA, ITM, MLM, MRC, MRFR, Negatives, RegionMasks, Together
 
 MASKS = RegionMasks(rate=0.15, keep=0.1, random=0.1, at_least_one=False)
-LABELS: dict[str, Any] = {
-    "masks": MASKS,
-    "scores": "all",
-    "background_scored": False,
-    "confidence": True,
-    "shared": True,
-}
-FEATURES: dict[str, Any] = {"masks": MASKS, "tied": False, "error": "smooth", "per": "all", "shared": True}
+LABELS: dict[str, Any] = {"background_scored": False, "confidence": True, "shared": True}
+FEATURES: dict[str, Any] = {"tied": False, "error": "smooth", "shared": True}
+ALL: dict[str, Any] = {"masks": MASKS, "weight": 1 / 0.15}
 HIDDEN: dict[str, Any] = {"masks": TINY_MASKS, "only_matched": True}
-TINY = (
-    TINY_MLM,
-    MRC("hard", **LABELS | HIDDEN | {"scores": "chosen"}),
-    MRC("attribute", **LABELS | HIDDEN | {"scores": "chosen"}),
-    MRFR(**FEATURES | HIDDEN | {"per": "chosen"}),
-)
+TINY = (TINY_MLM, MRC("hard", **LABELS, **HIDDEN), MRC("attribute", **LABELS, **HIDDEN), MRFR(**FEATURES, **HIDDEN))
 
 LXMERT = System(
     name="lxmert",
@@ -46,27 +28,21 @@ LXMERT = System(
         (
             MLM(rate=0.15, at_least_one=False),
             ITM(negatives=Negatives(0.5, "text"), matched=1),
-            MRC("hard", **LABELS, weight=1 / 0.15),
-            MRC("attribute", **LABELS, weight=1 / 0.15),
-            MRFR(**FEATURES, weight=1 / 0.15),
+            MRC("hard", scores="all", **LABELS, **ALL),
+            MRC("attribute", scores="all", **LABELS, **ALL),
+            MRFR(per="all", **FEATURES, **ALL),
             IQA(count=9500),
         )
     ),
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(max_words=18, max_regions=36),
     recipe=Recipe(steps=717_000, batch=256, learning_rate=1e-4, warmup=35_850, weight_decay=0.01, clip=1.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": twin_layer() + 2 * cross_layer(),
             **SMALL,
             "layout": Layout(max_words=60, max_regions=36),
-            "mix": Phases(((0.35, Together(TINY)), (0.65, Together((*TINY, TINY_ITM, IQA()))))),
+            "mix": tiny_later(Together(TINY), Together((*TINY, TINY_ITM, IQA()))),
             "departures": (*SMALL["departures"], "Labels and features of hidden regions only, each loss their mean."),
         },
     },

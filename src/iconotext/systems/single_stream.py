@@ -1,17 +1,11 @@
 """The single-stream baseline of the ViLBERT paper, in the manner of VideoBERT (Lu et al., NeurIPS 2019)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
+from iconotext.heads import AnswerHeadKind, FirstToken
 from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import ITM, MLM, MRC, Negatives, RegionMasks, Together
 
 SINGLE_STREAM = System(
     name="single_stream",
@@ -31,18 +25,8 @@ SINGLE_STREAM = System(
     answer=AnswerHeadKind("weight_norm", hidden=2.0),
     layout=Layout(whole_image="mean", region_segment=1, max_words=34, max_regions=36),
     recipe=Recipe(steps=60_000, batch=512, learning_rate=1e-4, warmup=6_000),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
-        "tiny": {
-            "schedule": 3 * joint_layer(),
-            **SMALL,
-            "mix": tiny_together(TINY_MRC, TINY_ITM_ZERO),
-        },
+        "tiny": {"schedule": 3 * joint_layer(), **SMALL, "mix": tiny_together(TINY_MRC, TINY_ITM_ZERO)},
     },
     departures=(
         "Regions of detected boxes, as in ViLBERT's baseline, not VideoBERT's words made of clustered video features.",

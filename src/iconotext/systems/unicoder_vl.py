@@ -1,17 +1,11 @@
 """Unicoder-VL: single-stream, hidden regions named by their class (Li et al., AAAI 2020)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
+from iconotext.heads import AnswerHeadKind, FirstToken
 from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MRC, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import ITM, MLM, MRC, Negatives, RegionMasks, Together
 
 TINY_MOC = MRC("hard", masks=TINY_MRC.masks, only_matched=True)
 
@@ -33,18 +27,8 @@ UNICODER_VL = System(
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(region_segment=1, max_words=60, max_regions=100),
     recipe=Recipe(steps=200_000, batch=192, learning_rate=1e-4, warmup=20_000),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
-        "tiny": {
-            "schedule": 3 * joint_layer(),
-            **SMALL,
-            "mix": tiny_together(TINY_MOC, TINY_ITM),
-        },
+        "tiny": {"schedule": 3 * joint_layer(), **SMALL, "mix": tiny_together(TINY_MOC, TINY_ITM)},
     },
     departures=(
         "The code was not published: feature and location are added after a linear map each, words and regions have segments 0 "

@@ -1,20 +1,13 @@
 """UNIMO: single-stream, contrast of rewritten texts (Li et al., ACL 2021)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import Product
-from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC_ALONE, WIDTH
+from iconotext.heads import AnswerHeadKind, Product
+from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC_ALONE, WIDTH, tiny_later
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, TextEmbedding, Word
-from iconotext.objectives.alone import TextAlone
-from iconotext.objectives.base import Rewrites
-from iconotext.objectives.contrastive import CrossModalContrastive
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import OneAtATime, Phases, Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
-from iconotext.objectives.mrfr import MRFR
+from iconotext.objectives import MLM, MRC, MRFR, CrossModalContrastive, OneAtATime, RegionMasks, TextAlone, Together
 
+WORDS = MLM(rate=0.15, whole_word=True)
 MASKS = RegionMasks(rate=0.15, leak=0.4, measure="iou")
 
 UNIMO = System(
@@ -27,32 +20,24 @@ UNIMO = System(
     pool=Product(768),
     mix=OneAtATime(
         (
-            (1, CrossModalContrastive(Rewrites(positives=1, negatives=2))),
-            (1, MLM(rate=0.15, whole_word=True)),
-            (1, TextAlone(MLM(rate=0.15, whole_word=True))),
+            (1, CrossModalContrastive()),
+            (1, WORDS),
+            (1, TextAlone(WORDS)),
             (1, Together((MRFR(masks=MASKS, tied=False), MRC("soft", masks=MASKS)))),
         )
     ),
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(whole_image="mean", max_words=60, max_regions=36),
     recipe=Recipe(steps=500_000, batch=512, learning_rate=5e-5, warmup=10_000, betas=(0.9, 0.98)),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     eps=1e-5,
     sizes={
         "tiny": {
             "schedule": 3 * joint_layer(),
             **SMALL,
             "pool": Product(WIDTH),
-            "mix": Phases(
-                (
-                    (0.35, OneAtATime(((2, TINY_MLM), (1, TINY_MRC_ALONE)))),
-                    (0.65, OneAtATime(((3, CrossModalContrastive()), (2, TINY_MLM), (1, TINY_MRC_ALONE)))),
-                )
+            "mix": tiny_later(
+                OneAtATime(((2, TINY_MLM), (1, TINY_MRC_ALONE))),
+                OneAtATime(((3, CrossModalContrastive()), (2, TINY_MLM), (1, TINY_MRC_ALONE))),
             ),
         },
         "large": {

@@ -1,17 +1,11 @@
 """ViLBERT: dual-stream, all objectives together (Lu et al., NeurIPS 2019)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import Product
+from iconotext.heads import AnswerHeadKind, Product
 from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, text_layer, twin_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import ITM, MLM, MRC, Negatives, RegionMasks, Together
 
 VILBERT = System(
     name="vilbert",
@@ -31,9 +25,6 @@ VILBERT = System(
     answer=AnswerHeadKind("weight_norm", hidden=2.0),
     layout=Layout(whole_image="mean", max_words=34, max_regions=36),
     recipe=Recipe(steps=60_000, batch=512, learning_rate=1e-4, warmup=6_000, betas=(0.9, 0.999), clip=1.0),
-    width=768,
-    heads=12,
-    hidden=3072,
     region_width=1024,
     region_heads=8,
     region_hidden=1024,

@@ -1,16 +1,11 @@
 """ViLT: single-stream over words and patches of pixels, norms before the sublayers (Kim et al., ICML 2021)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
+from iconotext.heads import AnswerHeadKind, FirstToken
+from iconotext.models.sizes import SMALL, TINY_MATCH, TINY_MLM, tiny_later
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, GridPosition, Modality, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.mix import OneAtATime, Phases, Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.wra import WRA
+from iconotext.objectives import ITM, MLM, WRA, Negatives, OneAtATime, Together
 
 VILT = System(
     name="vilt",
@@ -29,12 +24,6 @@ VILT = System(
     answer=AnswerHeadKind("transform", hidden=2.0),
     layout=Layout(whole_image="mean", region_segment=1, max_words=38, max_regions=240),
     recipe=Recipe(steps=100_000, batch=4096, learning_rate=1e-4, warmup=10_000, betas=(0.9, 0.98)),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     norm="pre",
     last_norm="one",
     dropout=0.0,
@@ -44,12 +33,7 @@ VILT = System(
             "schedule": 3 * joint_layer(),
             **SMALL,
             "region": RegionEmbedding((Feature(whole="learned"), GridPosition(4, 6), Modality()), norm=False),
-            "mix": Phases(
-                (
-                    (0.35, TINY_MLM),
-                    (0.65, OneAtATime(((2, Together((TINY_ITM, WRA(weight=0.1, iterations=10)))), (1, TINY_MLM)))),
-                )
-            ),
+            "mix": tiny_later(TINY_MLM, OneAtATime(((2, TINY_MATCH), (1, TINY_MLM)))),
         },
     },
     departures=(

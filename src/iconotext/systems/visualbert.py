@@ -1,16 +1,11 @@
 """VisualBERT: single-stream, words are hidden, regions are not (Li et al., 2019)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
-from iconotext.heads.tasks import Downstream
-from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM
+from iconotext.heads import AnswerHeadKind, Downstream, FirstToken
+from iconotext.models.sizes import SMALL, TINY_ITM, TINY_MLM, tiny_later
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, LinkedPosition, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.base import Negatives
-from iconotext.objectives.itm import ITM
-from iconotext.objectives.mix import Phases, Together
-from iconotext.objectives.mlm import MLM
+from iconotext.objectives import ITM, MLM, Negatives, Together
 
 VISUALBERT = System(
     name="visualbert",
@@ -26,18 +21,12 @@ VISUALBERT = System(
     layout=Layout(region_segment=0, max_words=126, max_regions=100, sentences=2),
     # Ten epochs of COCO's 592,000 captions.
     recipe=Recipe(steps=92_000, batch=64, learning_rate=5e-5, warmup=9_200, weight_decay=0.01, clip=1.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": 3 * joint_layer(),
             **SMALL,
             "layout": Layout(region_segment=0, max_words=60, max_regions=100),
-            "mix": Phases(((0.35, TINY_MLM), (0.65, Together((TINY_MLM, TINY_ITM))))),
+            "mix": tiny_later(TINY_MLM, Together((TINY_MLM, TINY_ITM))),
             "departures": (
                 SMALL["departures"][0],
                 "30 % of the words are hidden, whole words at a time; none in mismatched pairs.",

@@ -1,8 +1,6 @@
 """VL-BERT: single-stream, every word carries the image, texts alone beside pairs (Su et al., ICLR 2020)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
-from iconotext.heads.tasks import Downstream
+from iconotext.heads import AnswerHeadKind, Downstream, FirstToken
 from iconotext.models.sizes import LARGE, SMALL, TINY_MLM, TINY_MRC
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
@@ -17,12 +15,9 @@ from iconotext.nn.terms import (
     WholeImage,
     Word,
 )
-from iconotext.objectives.alone import TextAlone
-from iconotext.objectives.masking import RegionMasks
-from iconotext.objectives.mix import OneAtATime, Together
-from iconotext.objectives.mlm import MLM
-from iconotext.objectives.mrc import MRC
+from iconotext.objectives import MLM, MRC, OneAtATime, RegionMasks, TextAlone, Together
 
+IMAGE = (ImageToken(), AfterWords(), Segment(shared=True))
 WORDS = MLM(rate=0.15, whole_word=True, at_least_one=False)
 REGIONS = MRC("soft", RegionMasks(rate=0.15, keep=0.1, at_least_one=False), measure="cross_entropy", norm=False)
 TINY_REGIONS = MRC("soft", TINY_MRC.masks, measure="cross_entropy", norm=False)
@@ -32,7 +27,7 @@ VL_BERT = System(
     title="VL-BERT",
     paper="Su et al., VL-BERT: Pre-training of Generic Visual-Linguistic Representations, ICLR 2020",
     text=TextEmbedding((Word(end=True), Position(512), Segment(3), WholeImage(alone=True))),
-    region=RegionEmbedding((Appearance(), ImageToken(), AfterWords(), Segment(shared=True)), shared_norm=True),
+    region=RegionEmbedding((Appearance(), *IMAGE), shared_norm=True),
     schedule=12 * joint_layer(),
     pool=FirstToken("tanh"),
     mix=OneAtATime(((1, Together((WORDS, REGIONS))), (1, TextAlone(WORDS)))),
@@ -40,20 +35,12 @@ VL_BERT = System(
     downstream=Downstream("sigmoid", region_hidden=1.0),
     layout=Layout(whole_image="mean", region_segment=2, max_words=60, max_regions=100, end_token=True),
     recipe=Recipe(steps=250_000, batch=256, learning_rate=2.56e-5, warmup=16_000, weight_decay=1e-4, clip=10.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     sizes={
         "tiny": {
             "schedule": 3 * joint_layer(),
             **SMALL,
             "text": TextEmbedding((Word(end=True), Position(512), Segment(3), WholeImage(alone=True, begin=1.0))),
-            "region": RegionEmbedding(
-                (Appearance(sines=16, begin=1.0), ImageToken(), AfterWords(), Segment(shared=True)), shared_norm=True
-            ),
+            "region": RegionEmbedding((Appearance(sines=16, begin=1.0), *IMAGE), shared_norm=True),
             "mix": OneAtATime(((3, Together((TINY_MLM, TINY_REGIONS))), (1, TextAlone(TINY_MLM)))),
             "departures": (*SMALL["departures"][:2], "Appearances count from the first step: their norms begin at 1."),
         },

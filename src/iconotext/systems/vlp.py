@@ -1,13 +1,11 @@
 """Unified VLP: single-stream, one model that understands captions and writes them (Zhou et al., AAAI 2020)."""
 
-from iconotext.heads.answer import AnswerHeadKind
-from iconotext.heads.pool import FirstToken
+from iconotext.heads import AnswerHeadKind, FirstToken
 from iconotext.models.sizes import SMALL
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import joint_layer
 from iconotext.nn.terms import Feature, Location, Position, RegionEmbedding, Segment, TextEmbedding, Word
-from iconotext.objectives.caption import CaptionMLM
-from iconotext.objectives.mix import OneAtATime
+from iconotext.objectives import CaptionMLM, OneAtATime
 
 UNDERSTAND, WRITE = CaptionMLM(), CaptionMLM(pattern="seq2seq", segments=4)
 TINY_UNDERSTAND = CaptionMLM(rate=0.3, most=6)
@@ -28,12 +26,6 @@ VLP = System(
     answer=AnswerHeadKind("plain", hidden=2.0, reads="first two"),
     layout=Layout(max_words=20, max_regions=100, image_first=True),
     recipe=Recipe(steps=180_000, batch=512, learning_rate=1e-4, warmup=18_000, weight_decay=0.01, clip=1.0),
-    width=768,
-    heads=12,
-    hidden=3072,
-    region_width=768,
-    region_heads=12,
-    region_hidden=3072,
     eps=1e-5,
     sizes={
         "tiny": {

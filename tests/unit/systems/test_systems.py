@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
-import iconotext.systems
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
 from iconotext.models.trunk import Trunk, count_parameters, dims_of
@@ -67,9 +64,3 @@ def test_every_size_is_built_and_its_streams_stay_what_they_are(page: System) ->
 def test_schedules_of_the_papers() -> None:
     assert UNITER.schedule == 12 * joint_layer()
     assert VILBERT.schedule == 6 * text_layer() + 6 * (co_layer(1024, 8) + twin_layer())
-
-
-def test_a_page_is_short() -> None:
-    folder = Path(iconotext.systems.__file__).parent
-    for path in folder.glob("[a-z]*.py"):
-        assert len(path.read_text("utf-8").splitlines()) <= 80, path.name
