@@ -15,8 +15,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from iconotext.core.config import write_json
 from iconotext.core.errors import DataError, MissingPiece
+from iconotext.core.files import write_json
 
 PYTHON = "python:"
 """What a source begins with that is a file of an installed package, ``python:package/path``."""

@@ -7,8 +7,6 @@ in the table that the reader passes can be made: reading a config never runs any
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,10 +57,3 @@ def from_data(data: Any, classes: Mapping[str, type]) -> Any:
     if isinstance(data, dict):
         return {key: from_data(item, classes) for key, item in data.items()}
     return data
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Writes JSON aside, then renames it into place."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)

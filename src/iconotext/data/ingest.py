@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import write_json
 from iconotext.core.seed import derive
 from iconotext.data.pictures import Stored, normalise
-from iconotext.data.records import DataSetWriter, write_json
+from iconotext.data.records import DataSetWriter
 from iconotext.data.sources.item import Caption, Item, language_of
 
 SPLITS = ("train", "validation", "test")

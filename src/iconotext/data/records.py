@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import read_about, write_bytes, write_json
 from iconotext.data.pictures import decode
-from iconotext.data.tables import IMAGE_ROWS, SCHEMAS, to_table, write_bytes, write_json, write_table
+from iconotext.data.tables import IMAGE_ROWS, SCHEMAS, to_table, write_table
 
 __all__ = [
     "SCHEMAS",
@@ -30,8 +31,6 @@ __all__ = [
     "add_rows",
     "fingerprint",
     "to_table",
-    "write_bytes",
-    "write_json",
     "write_table",
 ]
 
@@ -58,13 +57,7 @@ class DataSet:
         file = folder / "dataset.json"
         if not file.is_file():
             raise DataError(f"data set {folder} {_what_is_missing(folder)}")
-        try:
-            info = json.loads(file.read_text("utf-8"))
-        except ValueError as error:
-            raise DataError(f"{file} is not JSON ({error}): make the data set again") from error
-        if info.get("format") != FORMAT:
-            raise DataError(f"{file}: format {info.get('format')!r}, this version reads {FORMAT!r}")
-        return cls(folder, info)
+        return cls(folder, read_about(file, FORMAT))
 
     @property
     def splits(self) -> tuple[str, ...]:

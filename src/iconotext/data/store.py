@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import read_about, write_bytes, write_json
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.data.coding import PLAIN, Storage
 from iconotext.data.shard import DTYPES, F16, F32, I32, I64, ImageRegions, Shapes, Shard, encode, open_shard, shapes_of
-from iconotext.data.tables import write_bytes, write_json
 
 __all__ = ["ImageRegions", "PackedRegions", "RegionStore", "Storage", "StoreWriter", "locked"]
 
@@ -36,6 +36,7 @@ DUPLICATES = "duplicates.json"
 RESIDENT = 2 * 2**30
 """Bytes of a store up to which a process keeps the pages that it has read mapped."""
 _SHARDS = "regions-*.arrow"
+_AGAIN = "run the command that made it (`iconotext extract` or `iconotext import-features`) once more"
 _WIDE_FIRST = sorted(
     DTYPES, key=lambda name: -np.dtype(DTYPES[name]).itemsize
 )  # So every column of a batch is aligned.
@@ -80,14 +81,17 @@ class RegionStore:
         shards, self.problems = _open_shards(path, about.get("shards"), self._shapes, self.storage)
         for problem in self.problems:
             warnings.warn(problem, RuntimeWarning, stacklevel=3)
-        found = [image_id for shard in shards for image_id in shard.ids]
-        row = {image_id: number for number, image_id in enumerate(found)}
-        if len(row) < len(found):
-            raise DataError(f"region store {path} holds an image twice: extract the regions again")
+        self.ids: list[str] = [image_id for shard in shards for image_id in shard.ids]
+        """The images that it holds, in order."""
+        count = len(self.ids)
+        row = dict(zip(self.ids, range(count)))
+        if len(row) < count:
+            raise DataError(f"region store {path} holds an image twice: {_AGAIN}")
         twins = {twin: row[of] for twin, of in read_duplicates(path).items() if of in row and twin not in row}
-        rows = np.array([*range(len(found)), *twins.values()], np.int64)
-        self.ids: list[str] = [*found, *twins]
-        self._row = {image_id: number for number, image_id in enumerate(self.ids)}
+        rows = np.array([*range(count), *twins.values()], np.int64)
+        self.ids += twins
+        row.update(zip(twins, range(count, len(self.ids))))
+        self._row = row
         self._columns = {name: [shard.flat[name] for shard in shards] for name in self._shapes}
         self._mapped = [shard.mapped for shard in shards]
         self._large = sum(map(len, self._mapped)) > RESIDENT
@@ -107,17 +111,15 @@ class RegionStore:
         """
         file = Path(path) / "store.json"
         if not file.is_file():
-            raise DataError(f"{path} is no region store (no store.json): make it with `iconotext extract DATA {path}`")
-        try:
-            about = json.loads(file.read_text("utf-8"))
-        except ValueError as error:
-            raise DataError(f"{file} is not JSON ({error}): extract the regions again") from error
-        if about.get("format") != FORMAT:
-            raise DataError(f"{file}: format {about.get('format')!r}, this version reads {FORMAT!r}")
+            raise DataError(
+                f"{path} is no region store (no store.json): `iconotext extract DATA {path}` makes one of pictures, "
+                f"`iconotext import-features SOURCE {path}` one of features that others extracted"
+            )
+        about = read_about(file, FORMAT)
         try:
             return cls(Path(path), about)
         except (KeyError, TypeError) as error:
-            raise DataError(f"{file} lacks an entry or has an unknown one ({error}): extract again") from error
+            raise DataError(f"{file} lacks an entry or has an unknown one ({error}): {_AGAIN}") from error
 
     def __reduce__(self) -> tuple[Callable[[Path], RegionStore], tuple[Path]]:
         # Another process maps the files itself; pickling the views would copy the whole store.
@@ -139,8 +141,9 @@ class RegionStore:
             return np.array([self._row[image_id] for image_id in ids], np.int64)
         except KeyError as error:
             raise DataError(
-                f"region store {self.path} has no regions of image {error}: run `iconotext extract` again, "
-                "or look into quarantine.jsonl for the reason"
+                f"region store {self.path} has no regions of image {error}: quarantine.jsonl in it names those that could "
+                "not be used; an image that is newer than the store needs a new one (`iconotext extract` or "
+                "`iconotext import-features`)"
             ) from None
 
     def get(self, image_id: str) -> ImageRegions:
@@ -285,7 +288,7 @@ class StoreWriter:
         for file in sorted(self.path.glob(_SHARDS)):
             shard = open_shard(file, self._shapes, self.storage)
             if isinstance(shard, str):
-                raise DataError(f"{file}: {shard}; delete it and extract again")
+                raise DataError(f"{file}: {shard}; delete it and {_AGAIN}")
             shards[file.name] = len(shard.ids)
         write_json(self.path / "store.json", self._about | {"shards": shards})
         for part in self._parts():
@@ -338,12 +341,12 @@ def _open_shards(
     names = sorted(listed or [file.name for file in path.glob(_SHARDS)])
     shards, problems = [], []
     if listed is None:
-        problems.append(f"region store {path} is not finished: run the same `iconotext extract` once more")
+        problems.append(f"region store {path} is not finished: {_AGAIN}")
     for name in names:
         shard = open_shard(path / name, shapes, storage)
         if isinstance(shard, str):
             lost = f"its {listed[name]} rows are" if listed else "its rows are"
-            problems.append(f"{path / name}: {shard}; {lost} left out (`iconotext extract` makes them again)")
+            problems.append(f"{path / name}: {shard}; {lost} left out; for them {_AGAIN}")
         else:
             shards.append(shard)
     return shards, problems

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import write_bytes
 
 IMAGE_ROWS = 32
 """Rows of a row group of the images table: what is read from the disk to see one picture."""
@@ -119,22 +119,6 @@ SCHEMAS: dict[str, pa.Schema] = {
     name: pa.schema(list(fields.items()), metadata=_NOTES.get(name)) for name, fields in _FIELDS.items()
 }
 """The columns of every table that this version knows."""
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: aside, to the disk, then renamed; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically, readable by a person, with the keys in the order given."""
-    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -19,8 +19,9 @@ from iconotext.convert import RELEASES, Release, convert, recognise
 from iconotext.convert.carry import modern_names
 from iconotext.convert.export import export, remaining
 from iconotext.convert.read import Source, read, read_config
-from iconotext.core.config import to_data, write_json
+from iconotext.core.config import to_data
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.files import write_json
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from rich.console import Console
 
-from iconotext.core.config import write_json
+from iconotext.core.files import write_json
 from iconotext.core.machine import available_cores
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
 from iconotext.tasks.table import TASKS

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from iconotext.core.config import write_json
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
-from iconotext.data.records import DataSet, write_bytes, write_table
+from iconotext.core.files import write_bytes, write_json
+from iconotext.data.records import DataSet, write_table
 from iconotext.explain.differences import cases, cells, table
 from iconotext.explain.html import el
 from iconotext.explain.numbers import plural

@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from iconotext.core.config import to_data, write_json
+from iconotext.core.config import to_data
 from iconotext.core.errors import ConfigError
+from iconotext.core.files import write_json
 from iconotext.core.seed import permutation
 from iconotext.data.collate import Seating, Sees
 from iconotext.data.pair import PairTable

@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Float32
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import write_json
 from iconotext.data.records import DataSet
 from iconotext.data.store import DUPLICATES, ImageRegions, StoreWriter, read_duplicates
-from iconotext.data.tables import write_json
 from iconotext.regions.detections import Detections, Detector
 from iconotext.regions.resize import Fitted
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.files import write_json
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.data.features import TEXTS, Reading, Record, Size, Source, format_of, open_features
 from iconotext.data.features.stored import Widths, to_row, widths_of
@@ -24,7 +25,6 @@ from iconotext.data.features.uniter_text import SCHEMA, Text, TextDatabase, to_t
 from iconotext.data.features.write import Journal, write_shards
 from iconotext.data.records import DataSet
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
-from iconotext.data.tables import write_json
 from iconotext.data.unpickle import UnsafeData
 from iconotext.recipes.bars import bar
 

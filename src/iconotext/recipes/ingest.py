@@ -15,10 +15,11 @@ from tyro.conf import Positional
 
 import iconotext
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.files import write_bytes, write_json
 from iconotext.core.machine import available_cores
 from iconotext.data.ingest import REASONS, Journal, Rules, discard, journals, write_shards
 from iconotext.data.listed import Sorted, items_of, languages, write_rows
-from iconotext.data.records import SPLITS, DataSet, DataSetWriter, write_bytes, write_json
+from iconotext.data.records import SPLITS, DataSet, DataSetWriter
 from iconotext.data.sources import Columns, Item, read_source, writable
 from iconotext.data.sources.published import FORMATS, Corpus
 from iconotext.recipes.bars import bar

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from tyro.conf import Positional
 
-from iconotext.core.config import write_json
+from iconotext.core.files import write_json
 from iconotext.core.seed import Draw, generator
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet

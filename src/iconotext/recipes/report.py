@@ -11,9 +11,9 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.files import write_bytes, write_json
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
-from iconotext.data.tables import write_bytes, write_json
 from iconotext.explain import claims, curves, examples, predictions, settings, summary, tasks
 from iconotext.explain.headline import header, title
 from iconotext.explain.page import Section, document

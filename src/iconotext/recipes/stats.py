@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from tyro.conf import Positional
 
+from iconotext.core.files import write_bytes, write_json
 from iconotext.data.store import RegionStore
-from iconotext.data.tables import write_bytes, write_json
 from iconotext.explain.regions.figures import measure
 from iconotext.explain.regions.page import page
 

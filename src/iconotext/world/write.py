@@ -18,8 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from iconotext.core.errors import IconotextError
+from iconotext.core.files import write_json
 from iconotext.data.records import DataSetWriter
-from iconotext.data.tables import write_json, write_table
+from iconotext.data.tables import write_table
 from iconotext.world.draw import draw, encode
 from iconotext.world.language.tables import write_language
 from iconotext.world.scene import COLOURS, Combination, Scene, held_out_combinations, load_kinds, sample_scene

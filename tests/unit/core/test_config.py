@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iconotext.core.config import from_data, to_data, write_json
+from iconotext.core.config import from_data, to_data
 from iconotext.core.errors import ConfigError
 
 
@@ -55,11 +55,3 @@ def test_other_values_are_refused() -> None:
 def test_what_does_not_fit_is_named(data: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_data(data, CLASSES)
-
-
-def test_json_is_written_aside_first(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text("old")
-    write_json(path, {"a": "中"})
-    assert json.loads(path.read_text("utf-8")) == {"a": "中"}
-    assert list(tmp_path.iterdir()) == [path]

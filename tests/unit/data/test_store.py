@@ -82,7 +82,7 @@ def test_gather_packs_any_ids_in_the_order_asked(tmp_path: Path) -> None:
 def test_an_unknown_image_is_named(tmp_path: Path) -> None:
     store = write(tmp_path)
     for read in (lambda: store.get("x"), lambda: store.gather(["a", "x"])):
-        with pytest.raises(DataError, match=r"no regions of image 'x'.*iconotext extract"):
+        with pytest.raises(DataError, match=r"no regions of image 'x'.*iconotext extract.*iconotext import-features"):
             read()
 
 
@@ -194,7 +194,7 @@ def test_wrong_arrays_are_refused_by_image(tmp_path: Path, change: dict[str, np.
 
 @pytest.mark.parametrize("about", ["", "{", '{"format": "x"}', '{"format": "iconotext-regions/1"}'])
 def test_a_folder_that_is_no_store_is_an_error(tmp_path: Path, about: str) -> None:
-    with pytest.raises(DataError, match="iconotext extract"):
+    with pytest.raises(DataError, match=r"iconotext extract.*iconotext import-features"):
         RegionStore.open(tmp_path)
     (tmp_path / "store.json").write_text(about)
     with pytest.raises(DataError, match=r"store\.json"):

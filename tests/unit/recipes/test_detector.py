@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from iconotext.core.errors import ConfigError, DataError
+from iconotext.core.files import write_json
 from iconotext.data.records import DataSet, DataSetWriter
-from iconotext.data.tables import write_json
 from iconotext.recipes import detector
 from iconotext.recipes.detector import EvaluateDetector, Examples, Names, TrainDetector, batches, evaluate, measure, run
 from iconotext.regions import Detections, weights

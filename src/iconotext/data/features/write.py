@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from iconotext.core.errors import DataError
+from iconotext.core.files import write_json
 from iconotext.data.features.record import Entry, Record, Source
 from iconotext.data.shard import ImageRegions, open_shard, shapes_of
 from iconotext.data.store import StoreWriter
-from iconotext.data.tables import write_json
 from iconotext.data.unpickle import UnsafeData
 
 
