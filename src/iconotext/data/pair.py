@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,9 @@ class Drawn:
 class PairTable:
     """The texts of one split, each with its image; texts whose image has no regions are left out and counted.
 
-    The questions of ``asked``, all on images with regions, come after them as texts like others.
+    The questions of ``asked``, all on images with regions, come after them as texts like others. ``only`` names the images
+    that are taken, ``None`` all; without ``twins`` no text has one with a word made false. ``weights`` say how often each
+    text is to come, as a column ``weight`` of the data does; ``None`` where it has none: once an epoch.
     """
 
     def __init__(
@@ -49,11 +52,18 @@ class PairTable:
         store: RegionStore,
         language: str = "",
         asked: AskedTexts | None = None,
+        *,
+        only: Container[str] | None = None,
+        twins: bool = True,
     ) -> None:
         table = data.table("texts", split)
         image_ids = table["image_id"].to_pylist()
         languages = table["language"].to_pylist()
-        keep = [i for i, name in enumerate(image_ids) if name in store and (not language or languages[i] == language)]
+        keep = [
+            i
+            for i, name in enumerate(image_ids)
+            if name in store and (only is None or name in only) and (not language or languages[i] == language)
+        ]
         self.left_out = len(image_ids) - len(keep)
         if not keep:
             raise DataError(
@@ -71,9 +81,9 @@ class PairTable:
         kinds = table["kind"].to_pylist()
         self.kinds = [*(kinds[i] for i in keep), *self.asked.kinds]
         self.texts = words.encode(self.strings)
-        swaps = table["swapped"].to_pylist() if "swapped" in table.column_names else None
-        twins = [] if swaps is None else [*(swaps[i] or "" for i in keep), *("" for _ in self.asked.ids)]
-        self.swapped = words.encode(twins) if swaps is not None else None
+        swaps = table["swapped"].to_pylist() if twins and "swapped" in table.column_names else None
+        false = [] if swaps is None else [*(swaps[i] or "" for i in keep), *("" for _ in self.asked.ids)]
+        self.swapped = words.encode(false) if swaps is not None else None
         self._all = self.texts if self.swapped is None else TokenTable.joined([self.texts, self.swapped])
         keys: dict[str, int] = {}
         self._key = np.array([keys.setdefault(text, len(keys)) for text in self.strings])
@@ -82,6 +92,9 @@ class PairTable:
         self._rarity = -np.log((count + 1) / (count.sum() + len(count)))
         self._said = set(zip(self.image_of.tolist(), self._key.tolist()))
         self.region_counts = store.counts[store.rows(self.images)]
+        said = table["weight"].to_pylist() if "weight" in table.column_names else None
+        often = [] if said is None else [1.0 if said[i] is None else said[i] for i in keep]
+        self.weights = None if said is None else np.array([*often, *(1.0 for _ in self.asked.ids)])
 
     def __len__(self) -> int:
         return len(self.strings)

@@ -51,8 +51,12 @@ def seating(system: System, vocab: Vocab, task: str = "", sees: Sees = "both") -
     )
 
 
-def sampler_of(lengths: NDArray[np.int64], batch: int, config: TrainConfig) -> LengthSampler:
+def sampler_of(
+    lengths: NDArray[np.int64], batch: int, config: TrainConfig, weights: NDArray[np.floating] | None = None
+) -> LengthSampler:
     """The micro-batches of this process, of ``batch`` rows an update over all micro-batches and processes.
+
+    A row comes in the share of the epochs that ``weights`` says, ``None``: in each.
 
     Raises:
         ConfigError: ``batch`` cannot be cut so.
@@ -64,7 +68,8 @@ def sampler_of(lengths: NDArray[np.int64], batch: int, config: TrainConfig) -> L
             f"--batch {batch} cannot be cut into {config.accumulate} micro-batches on {here.size} processes; "
             f"give a multiple of {share}."
         )
-    return LengthSampler(lengths, batch // config.accumulate, config.seed, rank=here.rank, world=here.size)
+    rows = batch // config.accumulate
+    return LengthSampler(lengths, rows, config.seed, rank=here.rank, world=here.size, weights=weights)
 
 
 def loading(make: Callable[[int], T], config: TrainConfig, workers: int) -> Callable[[int], Iterator[T]]:

@@ -164,7 +164,7 @@ def stream_of(
 ) -> PretrainStream:
     """The micro-batches of this process."""
     lengths = pairs.lengths(page.layout.max_words, page.layout.max_regions)
-    sampler = sampler_of(lengths, options.batch or page.recipe.batch, config)
+    sampler = sampler_of(lengths, options.batch or page.recipe.batch, config, pairs.weights)
     seats = seating(page, words.vocab)
     return PretrainStream(pairs, seats, page.mix, sampler, options.seed, config.steps, config.accumulate)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from toy_data import SPLITS, make_data, make_store, make_words
 
@@ -132,3 +134,35 @@ def test_alike_partners_share_more_words_and_are_still_wrong(pairs: PairTable, r
         return float(np.mean([len(words[found.text[row]] & own[row]) for row in rows]))
 
     assert shared(6) > shared(1) + 0.2
+
+
+def test_only_some_images_and_no_twins(tmp_path: Path) -> None:
+    data, store = make_data(tmp_path / "data"), make_store(tmp_path / "store")
+    words, some = make_words(data), {"train-3", "train-5", "train-7", "validation-1"}
+    pairs = PairTable(data, "train", words, store, only=some, twins=False)
+    assert pairs.images == ["train-3", "train-5", "train-7"]
+    assert {name.rsplit("-", 1)[0] for name in pairs.ids} == set(pairs.images)
+    _, found = drawn(pairs, 1.0, "text", 1.0)
+    assert pairs.swapped is None
+    assert not found.swapped.any()
+    assert pairs.weights is None
+
+
+def test_weights_and_truth_of_the_texts(tmp_path: Path) -> None:
+    """Weights are read where the data has them; whether a pair is known to be wrong never is."""
+    data, store = make_data(tmp_path / "data"), make_store(tmp_path / "store")
+    words, shard = make_words(data), data.shards("texts", "train")[0]
+    plain = PairTable(data, "train", words, store)
+    table = pq.read_table(shard)
+    wrong = pa.array([i % 3 > 0 for i in range(len(table))])
+    weights = pa.array([None if i == 2 else i / len(table) for i in range(len(table))], pa.float32())
+    noted = table.set_column(table.column_names.index("matched"), "matched", wrong)
+    pq.write_table(noted, shard)
+    told = PairTable(data, "train", words, store)
+    for epoch in range(3):
+        (_, mine), (_, theirs) = drawn(plain, 0.5, "text", 0.3, epoch), drawn(told, 0.5, "text", 0.3, epoch)
+        assert all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in ("text", "image", "matched"))
+    pq.write_table(noted.append_column("weight", weights), shard)
+    found = PairTable(data, "train", words, store).weights
+    assert found is not None
+    assert found.tolist() == [1.0 if w is None else w for w in weights.to_pylist()]

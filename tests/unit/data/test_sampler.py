@@ -104,3 +104,44 @@ def test_a_sampler_goes_to_another_process() -> None:
 def test_what_cannot_be_batched_is_refused(lengths: list[int], batch: int, unit: str, world: int) -> None:
     with pytest.raises(ConfigError):
         LengthSampler(np.array(lengths, int), batch, 0, unit, world=world)  # type: ignore[arg-type]
+
+
+SHARES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=4, max_size=200).map(np.array)
+
+
+@given(SHARES, UNITS, st.integers(1, 17), st.integers(0, 3))
+def test_a_weighted_row_comes_in_its_share_of_the_epochs(shares: np.ndarray, unit: str, size: int, seed: int) -> None:
+    lengths = np.arange(len(shares)) % 40 + 1
+    asked = size if unit == "rows" else 40 * (size + 4)
+    if shares.sum() < 1:
+        with pytest.raises(ConfigError):
+            LengthSampler(lengths, asked, seed, unit, weights=shares)  # type: ignore[arg-type]
+        return
+    sampler = LengthSampler(lengths, asked, seed, unit, weights=shares)  # type: ignore[arg-type]
+    epochs = [np.concatenate([plan.indices for plan in epoch_of(sampler, epoch)]) for epoch in range(3)]
+    for epoch, rows in enumerate(epochs):
+        assert len(rows) == len(set(rows.tolist())) == int(shares.sum())
+        assert (shares[rows] > 0).all()
+        for plan in epoch_of(sampler, epoch):
+            assert plan.indices.size <= asked
+            assert unit == "rows" or 1 <= lengths[plan.indices].sum() <= asked
+    if shares.sum() == int(shares.sum()):
+        assert set(np.flatnonzero(shares == 1.0)) <= set(epochs[0].tolist())
+
+
+def test_how_often_weighted_rows_come() -> None:
+    weights = np.random.default_rng(0).random(300)
+    sampler = LengthSampler(np.arange(300) % 7 + 1, 16, 0, weights=weights.astype(np.float32))
+    counts = np.bincount(
+        np.concatenate([p.indices for epoch in range(400) for p in epoch_of(sampler, epoch)]), minlength=300
+    )
+    assert np.abs(counts / 400 - weights).max() < 0.12
+    assert np.corrcoef(counts, weights)[0, 1] > 0.99
+    again = pickle.loads(pickle.dumps(sampler))
+    assert np.array_equal(again.batch(33).indices, sampler.batch(33).indices)
+
+
+def test_weights_of_one_change_nothing() -> None:
+    lengths = np.arange(90) % 11 + 1
+    plain, weighted = LengthSampler(lengths, 8, 5), LengthSampler(lengths, 8, 5, weights=np.ones(90))
+    assert all(np.array_equal(plain.batch(i).indices, weighted.batch(i).indices) for i in range(40))
