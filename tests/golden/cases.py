@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from recorded import recorded
 from torch import Tensor
 
 from iconotext.convert import RELEASES, convert
@@ -30,11 +30,11 @@ class Case:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        return load_file(self.folder / "inputs.safetensors")
+        return recorded(self.folder, "inputs")
 
     @cached_property
     def outputs(self) -> dict[str, Tensor]:
-        return load_file(self.folder / "outputs.safetensors")
+        return recorded(self.folder, "outputs")
 
     @cached_property
     def compared(self) -> set[str]:
@@ -55,7 +55,7 @@ class Case:
         A head may be missing as a whole, or what the release says is optional.
         """
         release = RELEASES[self.info["system"]]
-        model, carried = convert(release, self.info["config"], load_file(self.folder / "weights.safetensors"))
+        model, carried = convert(release, self.info["config"], recorded(self.folder, "weights"))
         assert all(name.startswith(("heads.", *release.optional)) for name in carried.unfilled), carried.unfilled
         assert all(reason != "no place in this model" for reason in carried.left.values()), carried.left
         return model.eval()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from cases import Case
-from safetensors.torch import load_file
+from recorded import recorded
 from torch import Tensor
 
 from iconotext.convert import RELEASES, Carried, Release, convert, recognise
@@ -34,7 +34,7 @@ class Strict:
 
     @cached_property
     def state(self) -> dict[str, Tensor]:
-        return modern_names(load_file(self.case.folder / "weights.safetensors"))
+        return modern_names(recorded(self.case.folder, "weights"))
 
     @cached_property
     def model(self) -> PretrainModel:
@@ -72,7 +72,7 @@ class Strict:
 def smallest(folder: Path) -> Iterator[Case]:
     """One case of each release."""
     found: dict[str, list[Case]] = {}
-    for path in sorted(folder.rglob("weights.safetensors")):
+    for path in sorted(folder.rglob("weights.safetensors*")):
         case = Case(path.parent)
         found.setdefault(case.info["system"], []).append(case)
     yield from (min(cases, key=lambda c: c.info["kind"]) for name, cases in found.items() if name in RELEASES)

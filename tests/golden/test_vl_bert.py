@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 from cases import Case, find, packed_region, packed_text, pair_up
-from safetensors.torch import load_file
+from recorded import recorded
 from torch import Tensor
 
 from iconotext.convert import RELEASES, convert
@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def model_of(case: Case) -> PretrainModel:
     """The case's weights; only a pooler may be missing, where the config has none."""
     config = case.info["config"]
-    model, carried = convert(RELEASES["vl_bert"], config, load_file(case.folder / "weights.safetensors"))
+    model, carried = convert(RELEASES["vl_bert"], config, recorded(case.folder, "weights"))
     assert all(not config["VLBERT"]["with_pooler"] and name.startswith("trunk.pooler") for name in carried.unfilled), (
         carried.unfilled
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from recorded import recorded
 from safetensors.torch import load_file, save_file
 from samples import shake
 from torch import Tensor
@@ -183,7 +184,8 @@ def test_out_and_in_again(tmp_path: Path, golden_dir: Path, source: str, target:
     info = {case: json.loads((case / "case.json").read_text()) for case in cases}
     case = next(case for case in cases if info[case]["system"] == source and info[case]["kind"] != "function")
     (tmp_path / "config.json").write_text(json.dumps(info[case]["config"]))
-    run(ConvertOptions(case / "weights.safetensors", tmp_path / "one", source, config=tmp_path / "config.json"))
+    save_file(recorded(case, "weights"), tmp_path / "weights.safetensors")
+    run(ConvertOptions(tmp_path / "weights.safetensors", tmp_path / "one", source, config=tmp_path / "config.json"))
     run(ConvertOptions(tmp_path / "one", tmp_path / "out", to=target.replace("_", "-")))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
     run(ConvertOptions(tmp_path / "out", tmp_path / "two"))
