@@ -54,10 +54,14 @@ class Rules:
     listed: bool = False
 
     def split_of(self, item: Item) -> str:
-        """The source's split where it names one, else by the hash of the id: it never moves when pictures are added."""
-        place = derive("ingest split", item.image_id) / 2**64
+        """The source's split where it names one, else by the id."""
+        return item.split or self.drawn(item.image_id)
+
+    def drawn(self, name: str) -> str:
+        """The split that the hash of an id gives: it never moves when pictures are added."""
+        place = derive("ingest split", name) / 2**64
         train, validation, _ = self.split
-        return item.split or SPLITS[int(place >= train) + int(place >= train + validation)]
+        return SPLITS[int(place >= train) + int(place >= train + validation)]
 
     def language_of(self, caption: Caption) -> str:
         """The language a text is recorded with."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from iconotext.data.ingest import Rules
 from iconotext.data.records import SCHEMAS, DataSetWriter
-from iconotext.data.sources.item import Caption, Item, files_below, is_picture
+from iconotext.data.sources.item import Caption, Item, broken, files_below, is_picture
 from iconotext.data.sources.published.corpus import Corpus, Row
 
 ROWS = 65_536
@@ -24,12 +24,16 @@ Scales = Mapping[str, tuple[float, float]]
 
 
 def items_of(corpus: Corpus, folder: Path) -> list[Item]:
-    """The corpus's pictures with their files; where none of a picture's names is found, the file is one that is not there."""
+    """The corpus's pictures with their files, then its problems.
+
+    Where none of a picture's names is found, the file is one that is not there.
+    """
     places = _Places(folder)
-    return [
+    pictures = (
         Item(found.names[0], folder / places.find(found.names), found.image_id, found.texts, found.split)
         for found in corpus.pictures.values()
-    ]
+    )
+    return [*pictures, *(broken(place, why) for place, why in corpus.problems)]
 
 
 class _Places:
@@ -92,9 +96,10 @@ def _tables(rows: Sequence[Row], rules: Rules, scaled: Scales) -> dict[tuple[str
     tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         values = {name: _unicode(value) for name, value in row.values.items()}
-        if row.images[0] in scaled:
+        if row.images and row.images[0] in scaled:
             values |= {name: _resized(values[name], scaled[row.images[0]]) for name in BOXES if name in values}
-        tables.setdefault((row.table, row.split), []).append({**values, **dict(_language(row, rules))})
+        split = row.split or rules.drawn(row.images[0] if row.images else row.values["query"])
+        tables.setdefault((row.table, split), []).append({**values, **dict(_language(row, rules))})
     return tables
 
 
@@ -119,5 +124,5 @@ def languages(rows: Sequence[Row], rules: Rules) -> set[str]:
 
 def _language(row: Row, rules: Rules) -> Iterator[tuple[str, str]]:
     if "language" in SCHEMAS[row.table].names:
-        text = row.values["text" if "text" in row.values else "question"]
-        yield "language", rules.language_of(Caption(text))
+        text = next(row.values[name] for name in ("text", "question", "query") if name in row.values)
+        yield "language", rules.language_of(Caption(text, row.values.get("language", "")))

@@ -20,9 +20,12 @@ from iconotext.core.machine import available_cores
 from iconotext.data.ingest import REASONS, Journal, Rules, discard, journals, write_shards
 from iconotext.data.listed import Sorted, items_of, languages, write_rows
 from iconotext.data.records import SPLITS, DataSet, DataSetWriter
-from iconotext.data.sources import Columns, Item, read_source, writable
+from iconotext.data.sources import Columns, Item, own, read_source, writable
 from iconotext.data.sources.published import FORMATS, Corpus
 from iconotext.recipes.bars import bar
+
+OWN = "tables"
+"""The format of a folder with tables of one's own."""
 
 
 class SkippedItems(DataError):
@@ -38,8 +41,9 @@ class IngestOptions:
     SOURCE is the folder of the pictures. The texts come from a .txt beside each picture (a line is a text), from a table
     named with --table (CSV, TSV, JSONL, Parquet: a row is a text), or from COCO captions (--table FILE.json).
 
-    With --format SOURCE is the folder of a published corpus's annotations (VQA, GQA, RefCOCO, ...), or one file of them; the
-    pictures are looked for in --images.
+    With --format SOURCE is the folder of a published corpus's annotations (VQA, GQA, RefCOCO, ...), or one file of them; with
+    --format tables it is that of tables of your own: questions in vqa.csv, captions in texts.csv, and so on. The pictures are
+    looked for in --images.
 
     What cannot be used (corrupt, missing, duplicate, without text) is skipped, and listed in OUT/report.txt.
     """
@@ -60,10 +64,10 @@ class IngestOptions:
     """Column that says train, validation or test; without it --split decides."""
     language_column: str = ""
     """Column with the language of the text."""
-    format: Literal[tuple(FORMATS)] | None = None  # type: ignore[valid-type]
-    """A published corpus whose files SOURCE holds, with their published names."""
+    format: Literal[(OWN, *FORMATS)] | None = None  # type: ignore[valid-type]
+    """A published corpus whose files SOURCE holds, with their published names; tables for tables of your own."""
     images: Path | None = None
-    """Folder of that corpus's pictures, at any depth; SOURCE if left out."""
+    """Folder of the pictures that these name, at any depth; SOURCE if left out."""
     language: str = "auto"
     """Language of the texts (en, zh, ...); auto tells it from the script: zh, ja, ko, en for Latin letters, else und."""
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
@@ -71,7 +75,7 @@ class IngestOptions:
     max_side: int = 1333
     """Larger pictures are scaled down to this longest side in pixels, the most that detectors commonly look at."""
     encoding: str = "utf-8-sig"
-    """Encoding of the table or of the .txt files, such as gb18030."""
+    """Encoding of the tables or of the .txt files, such as gb18030."""
     strict: bool = False
     """Make no data set if anything would be skipped: list it and end with 1."""
     shard: int = 500
@@ -91,7 +95,7 @@ def run(options: IngestOptions) -> DataSet:
     _check(options)
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.print(f"reading {options.table or options.source}")
-    corpus = FORMATS[options.format](options.source) if options.format else Corpus()
+    corpus = _corpus(options)
     items = _items(options, corpus)
     writer = DataSetWriter(options.out, options.source.resolve().name, _made_by(options, items, corpus), [])
     if not writer.finished:
@@ -133,6 +137,12 @@ def _check(options: IngestOptions) -> None:
     for flag, (value, least) in bounds.items():
         if value < least:
             raise ConfigError(f"{flag} {value}: name at least {least}")
+
+
+def _corpus(options: IngestOptions) -> Corpus:
+    if options.format == OWN:
+        return own.bring(options.source, options.encoding)
+    return FORMATS[options.format](options.source) if options.format else Corpus()
 
 
 def _items(options: IngestOptions, corpus: Corpus) -> list[Item]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from iconotext.core.errors import DataError
 from iconotext.data.sources.item import Caption, Item, broken, files_below, is_picture
+from iconotext.data.sources.rows import Choose, Row, read_rows
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -38,15 +33,6 @@ class Columns:
         return [name for name in (self.image, *self.text, self.image_id, self.split, self.language) if name]
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row: where it is, its cells, or why it cannot be read."""
-
-    place: str
-    cells: Mapping[str, Any]
-    problem: str = ""
-
-
 def read_table(source: Path, table: Path, columns: Columns, encoding: str = "utf-8-sig") -> list[Item]:
     """The pictures that a table names, in order of their first row; rows of one picture are joined.
 
@@ -61,7 +47,7 @@ def read_table(source: Path, table: Path, columns: Columns, encoding: str = "utf
         raise DataError(f"{source} is no folder: name the folder that the paths in {table} start from")
     items: dict[tuple[str, str], Item] = {}
     problems: list[Item] = []
-    for row in _rows(table, columns, encoding):
+    for row in read_rows(table, _chosen(table, columns), encoding):
         item = broken(row.place, row.problem) if row.problem else _item(source, row, columns)
         key = (item.image_id, item.name)
         before = items.get(key)
@@ -80,7 +66,7 @@ def read_table(source: Path, table: Path, columns: Columns, encoding: str = "utf
     return [*items.values(), *problems, *(Item(name, source / name, name) for name in unnamed)]
 
 
-def _item(source: Path, row: _Row, columns: Columns) -> Item:
+def _item(source: Path, row: Row, columns: Columns) -> Item:
     """One row as an item with its own texts."""
     name = _text(row.cells.get(columns.image))
     if not name:
@@ -106,70 +92,14 @@ def _text(cell: object) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _rows(table: Path, columns: Columns, encoding: str) -> Iterator[_Row]:
-    reader = _READERS.get(table.suffix.lower())
-    if reader is None:
-        raise DataError(f"{table}: a table ends in {', '.join(_READERS)}; COCO captions in .json")
-    try:
-        yield from reader(table, columns, encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{table} is not {encoding} ({error}): name its encoding with --encoding, as gb18030"
-        ) from error
-    except (OSError, csv.Error, pa.ArrowException) as error:
-        raise DataError(f"{table} cannot be read: {error}") from error
+def _chosen(table: Path, columns: Columns) -> Choose:
+    def choose(there: Sequence[str]) -> Sequence[str]:
+        missing = [name for name in columns.needed() if name not in there]
+        if missing:
+            raise DataError(
+                f"{table} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, there))}. "
+                "Name the columns with --image-column, --text-column, --id-column, --split-column, --language-column"
+            )
+        return columns.needed()
 
-
-def _require(table: Path, columns: Columns, there: list[str]) -> None:
-    missing = [name for name in columns.needed() if name not in there]
-    if missing:
-        raise DataError(
-            f"{table} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, there))}. "
-            "Name the columns with --image-column, --text-column, --id-column, --split-column, --language-column"
-        )
-
-
-def _csv_rows(table: Path, columns: Columns, encoding: str) -> Iterator[_Row]:
-    tabs = table.suffix.lower() == ".tsv"
-    with table.open(encoding=encoding, newline="") as file:
-        reader = csv.DictReader(
-            file, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True
-        )
-        _require(table, columns, list(reader.fieldnames or []))
-        for cells in reader:
-            problem = "more cells than the table has columns" if None in cells else ""
-            yield _Row(f"{table.name} line {reader.line_num}", cells, problem)
-
-
-def _json_rows(table: Path, columns: Columns, encoding: str) -> Iterator[_Row]:
-    with table.open(encoding=encoding) as file:
-        checked = False
-        for number, line in enumerate(file, 1):
-            place = f"{table.name} line {number}"
-            if not line.strip():
-                continue
-            try:
-                cells = json.loads(line)
-            except ValueError as error:
-                yield _Row(place, {}, f"not JSON: {error}")
-                continue
-            if not isinstance(cells, dict):
-                yield _Row(place, {}, "not a JSON object")
-                continue
-            if not checked:
-                _require(table, columns, list(cells))
-                checked = True
-            yield _Row(place, cells)
-
-
-def _parquet_rows(table: Path, columns: Columns, encoding: str) -> Iterator[_Row]:
-    file = pq.ParquetFile(table)
-    _require(table, columns, file.schema_arrow.names)
-    number = 0
-    for batch in file.iter_batches(columns=list(dict.fromkeys(columns.needed()))):
-        for cells in batch.to_pylist():
-            number += 1
-            yield _Row(f"{table.name} row {number}", cells)
-
-
-_READERS = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".parquet": _parquet_rows}
+    return choose

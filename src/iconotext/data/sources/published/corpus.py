@@ -11,8 +11,8 @@ from typing import Any
 from iconotext.core.errors import DataError
 from iconotext.data.sources.item import Caption
 
-SPLITS = ("train", "validation", "test", "testA", "testB")
-"""In the order in which one is chosen for a picture that several use."""
+SPLITS = ("train", "validation", "test", "testA", "testB", "")
+"""In the order in which one is chosen for a picture that several use; "" leaves it to shares."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table, the pictures that it cannot do without, and where it comes from."""
+    """A row of a table, the pictures that it cannot do without, and where it comes from.
+
+    A split "" leaves it to shares; a language among the values is that of the row.
+    """
 
     table: str
     split: str
@@ -41,11 +44,15 @@ class Row:
 
 @dataclass
 class Corpus:
-    """Pictures and rows as they are taken up; ``classes`` are the names that numbers in a table of objects mean."""
+    """Pictures and rows as they are taken up; ``classes`` are the names that numbers in a table of objects mean.
+
+    ``problems`` are the places of what cannot be used, each with the reason.
+    """
 
     pictures: dict[str, Picture] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
     def picture(self, image_id: str, split: str, *names: str) -> None:
         """Take up a picture once; of several splits the first in ``SPLITS`` is its own."""
@@ -87,7 +94,5 @@ def files(source: Path, pattern: str, what: str) -> list[Path]:
         return [source]
     found = sorted(path for path in source.rglob("*") if path.is_file() and re.fullmatch(pattern, path.name))
     if not found:
-        raise DataError(
-            f"{source} holds no {what}: name the folder of the annotations, with the published names of files"
-        )
+        raise DataError(f"{source} holds no {what}: name the folder of the annotations; files are known by their names")
     return found
