@@ -57,10 +57,10 @@ class CaptionMLM:
         hideable = torch.zeros(len(clean), dtype=torch.long).index_add_(0, row_of(text.offsets), (~text.special).long())
         many = ((hideable - 1) * self.rate).round().long().clamp(1, self.most)
         chosen = choose_some(text, draw, many)
+        corrupted = replace_words(batch, chosen, draw, vocab, self.mask, self.random)
         if self.only_matched:
             chosen = chosen & clean.matched[row_of(text.offsets)]
         positions = chosen.nonzero()[:, 0]
-        corrupted = replace_words(batch, chosen, draw, vocab, self.mask, self.random)
         words = dataclasses.replace(corrupted.text, segment=corrupted.text.segment + self.segments)
         regions = dataclasses.replace(corrupted.region, segment=corrupted.region.segment + self.segments)
         seen = dataclasses.replace(corrupted, text=words, region=regions, pattern=self.pattern)

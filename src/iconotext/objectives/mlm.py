@@ -63,10 +63,11 @@ class MLM:
         else:
             many = (text.offsets.diff() * self.rate).round().long().clamp(1, self.most)
             chosen = choose_some(text, draw, many)
+        corrupted = replace_words(batch, chosen, draw, vocab, self.mask, self.random)
+        # Words are hidden in mismatched pairs as well: else they would tell image-text matching which pairs match.
         if self.only_matched:
             chosen = chosen & clean.matched[row_of(text.offsets)]
         positions = chosen.nonzero()[:, 0]
-        corrupted = replace_words(batch, chosen, draw, vocab, self.mask, self.random)
         return corrupted, self.targets(positions, text.ids[positions], text.offsets)
 
     def targets(self, positions: Int[Tensor, "P"], words: Int[Tensor, "P"], offsets: Int[Tensor, "B1"]) -> Targets:

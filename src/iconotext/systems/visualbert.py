@@ -29,7 +29,7 @@ VISUALBERT = System(
             "mix": tiny_later(TINY_MLM, Together((TINY_MLM, TINY_ITM))),
             "departures": (
                 SMALL["departures"][0],
-                "30 % of the words are hidden, whole words at a time; none in mismatched pairs.",
+                "30 % of the words are hidden, whole words at a time; none is guessed in mismatched pairs.",
                 "The first part of the run hides words only; matching joins afterwards.",
                 *SMALL["departures"][3:4],
                 "One caption a row, so that the match is about the picture.",

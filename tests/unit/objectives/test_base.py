@@ -198,6 +198,23 @@ def test_only_matched_scores_no_mismatched_pair(objective: Objective) -> None:
     assert set(rows.tolist()) == set(clean.matched.nonzero()[:, 0].tolist())
 
 
+@MATCHED
+def test_what_is_hidden_does_not_tell_which_pairs_match(objective: Objective) -> None:
+    """Matching may be learned from the same batch: it must not be read from where something is hidden."""
+    clean = a_batch()
+    other = dataclasses.replace(clean, matched=~clean.matched)
+    hidden, same = (objective.corrupt(batch, batch, draw_for(clean), VOCAB)[0] for batch in (clean, other))
+    assert torch.equal(hidden.text.ids, same.text.ids)
+    assert equal(hidden.region, same.region)
+    parts = (
+        (hidden.text.ids != clean.text.ids, clean.text)
+        if objective.name == "mlm"
+        else (hidden.region.masked, clean.region)
+    )
+    rows = torch.searchsorted(parts[1].offsets, parts[0].nonzero()[:, 0], right=True) - 1
+    assert set(rows.tolist()) == set(range(len(clean)))
+
+
 @over([name for name in OBJECTIVES if name.startswith("mr")])
 def test_what_is_hidden_is_gone(objective: Objective) -> None:
     """Features under a mask reach nothing of the corrupted batch, not even through the whole-image token."""

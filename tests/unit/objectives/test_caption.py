@@ -68,7 +68,8 @@ def test_the_pattern_comes_with_its_segments() -> None:
 
 def test_nothing_is_scored_on_mismatched_pairs_when_asked() -> None:
     batch = captions([5, 5, 5])
-    _, targets = CaptionMLM(only_matched=True).corrupt(batch, batch, draw(3), VOCAB)
+    seen, targets = CaptionMLM(only_matched=True).corrupt(batch, batch, draw(3), VOCAB)
+    assert torch.equal(seen.text.ids, CaptionMLM().corrupt(batch, batch, draw(3), VOCAB)[0].text.ids)
     assert not (row_of(batch.text.offsets)[targets.positions] == 1).any()
     none = dataclasses.replace(batch, matched=torch.zeros(3, dtype=torch.bool))
     assert CaptionMLM(only_matched=True).corrupt(none, none, draw(3), VOCAB)[1].count == 0
