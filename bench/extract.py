@@ -24,8 +24,9 @@ import numpy as np
 from iconotext.core.machine import available_cores
 from iconotext.core.seed import permutation
 from iconotext.data.records import DataSet
-from iconotext.recipes.extract import SHARD, ExtractOptions, begin_work, open_pictures
+from iconotext.recipes.extract import SHARD, begin_work, open_pictures
 from iconotext.recipes.extraction import cut, one_thread_each
+from iconotext.recipes.flags import ExtractOptions
 from iconotext.regions.detections import Detector
 from iconotext.regions.resize import Fitted
 from regions import make_pictures

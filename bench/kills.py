@@ -5,6 +5,12 @@
 Data commands must leave the same bytes in every file, training commands the same losses at every logged step and the same
 weights. A kill falls at a moment drawn uniformly from the duration of the uninterrupted run. Prints a line a kill; exits
 with 1 at the first difference.
+
+extract and import-features are killed --times times more, now one run again and again, each time once it is at work: the
+places are drawn at random, one from every other of twice as many parts of the pictures. At every kill, of both kinds, no file
+of the store may be torn, and in the end no picture may have been worked on more than twice. (A kill loses the batch that is at
+work. Only who kills a run twice within one batch, which takes a fraction of a second here, has its pictures worked on three
+times.)
 """
 
 from __future__ import annotations
@@ -20,12 +26,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.seed import generator
+from iconotext.data.coding import Storage
+from iconotext.data.shard import open_shard, shapes_of
 
+TRACED = ("extract", "import-features")
+"""Commands that write a region store; which pictures they work on is noted."""
 STEPS = ["--steps", "60", "--batch", "16", "--precision", "fp32", "--save-every", "5", "--log-every", "1"]
 
 
@@ -36,7 +49,7 @@ def commands(base: Path, out: Path) -> dict[str, list[str]]:
     return {
         "world": ["world", str(out), "--size", "tiny", "--languages", "en"],
         "ingest": ["ingest", str(base / "folder"), str(out)],
-        "extract": ["extract", world, str(out), "--detector", "grid", "--batch", "8"],
+        "extract": ["extract", world, str(out), "--detector", "grid", "--batch", "8", "--workers", "1"],
         "import-features": ["import-features", str(base / "features.tsv"), str(out), "--shard", "16"],
         "pretrain": ["pretrain", "--system", "vilbert", "--size", "tiny", "--workers", "1", *trained],
         "finetune": ["finetune", "vqa", "--from", str(base / "pretrain"), *trained],
@@ -70,20 +83,70 @@ def features(base: Path) -> None:
             )
 
 
-def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+def traced(trace: Path, arguments: list[str]) -> None:
+    """The command line in this process; each picture's name is written to ``trace`` when work on it begins."""
+    from iconotext.cli.main import call
+    from iconotext.data.features import write
+    from iconotext.data.features.record import Entry
+
+    handle = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(*names: str) -> None:
+        os.write(handle, "".join(f"{name}\n" for name in names).encode())
+
+    if arguments[0] == "extract":
+        from iconotext.recipes.extraction import Pictures
+
+        regions = Pictures.regions
+        Pictures.regions = lambda self, detector, ids: note(*ids) or regions(self, detector, ids)  # type: ignore[method-assign, func-returns-value]
+    row = write._row
+
+    def noted(entry: Entry, *more: Any) -> Any:
+        note(entry.name)
+        return row(entry, *more)
+
+    write._row = noted
+    sys.exit(call(arguments))
+
+
+def start(arguments: list[str], trace: Path | None = None) -> subprocess.Popen[bytes]:
     """The command in its own process group, silent."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-m", "iconotext", *arguments], start_new_session=True, **quiet)  # type: ignore[call-overload, no-any-return]
+    command = (
+        [sys.executable, "-m", "iconotext"] if trace is None else [sys.executable, __file__, "--trace", str(trace)]
+    )
+    return subprocess.Popen([*command, *arguments], start_new_session=True, **quiet)  # type: ignore[call-overload, no-any-return]
 
 
-def whole(arguments: list[str]) -> float:
+def whole(arguments: list[str], trace: Path | None = None) -> float:
     """Runs the command to its end; returns its duration."""
     begin = time.monotonic()
-    process = start(arguments)
+    process = start(arguments, trace)
     _, errors = process.communicate()
     if process.returncode:
         sys.exit(f"{' '.join(arguments)} failed:\n{errors.decode()[-3000:]}")
     return time.monotonic() - begin
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends it and what it started, at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def torn(store: Path) -> list[str]:
+    """Files of a region store that are there and not whole."""
+    if not (store / "store.json").is_file():
+        return [file.name for file in store.glob("regions-*")]
+    about = json.loads((store / "store.json").read_text("utf-8"))
+    shapes, storage = shapes_of(Fingerprint(**about["fingerprint"])), Storage(**about.get("storage", {}))
+    return [file.name for file in store.glob("regions-*") if isinstance(open_shard(file, shapes, storage), str)]
+
+
+def most(trace: Path) -> tuple[int, int]:
+    """How many pictures were worked on, and how often the one that was most often."""
+    times = Counter(trace.read_text("utf-8").splitlines()) if trace.is_file() else Counter()
+    return len(times), max(times.values(), default=0)
 
 
 def content(name: str, out: Path) -> dict[str, str]:
@@ -100,28 +163,58 @@ def content(name: str, out: Path) -> dict[str, str]:
     return {**losses, "weights": hashes["model.safetensors"], "tokenizer": hashes["tokenizer.json"]}
 
 
+def compare(name: str, expected: dict[str, str], out: Path, trace: Path, told: str) -> None:
+    """Prints how a run ended that was killed; ends the script where it is not as it has to be."""
+    found = content(name, out)
+    wrong = [f"{k} differs" for k in sorted(expected.keys() | found.keys()) if expected.get(k) != found.get(k)][:5]
+    if name in TRACED:
+        pictures, times = most(trace)
+        told += f", of {pictures} pictures none more than {times} times"
+        wrong += [f"a picture {times} times"] if times > 2 else []
+    print(f"  {told}: {'; '.join(wrong) or 'equal'}", flush=True)
+    if wrong:
+        sys.exit(1)
+
+
 def check(name: str, base: Path, times: int, seed: int) -> None:
     """One uninterrupted run, kept for the commands that follow, and ``times`` killed ones."""
-    kept = base / name
+    kept, out, trace = base / name, base / f"{name}-killed", base / f"{name}.trace"
+    watched = trace if name in TRACED else None
     duration = whole(commands(base, kept)[name])
     expected = content(name, kept)
     print(f"{name}: {duration:.1f} s uninterrupted, {len(expected)} things to compare", flush=True)
     for number in range(times):
-        out = base / f"{name}-killed"
         shutil.rmtree(out, ignore_errors=True)
+        trace.unlink(missing_ok=True)
         moment = float(generator(seed, "kill", name, number).random()) * duration
-        process = start(commands(base, out)[name])
+        process = start(commands(base, out)[name], watched)
         time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        whole(commands(base, out)[name])
-        found = content(name, out)
-        different = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
-        print(
-            f"  killed after {moment:5.1f} s: {'equal' if not different else f'DIFFERENT: {different[:5]}'}", flush=True
-        )
-        if different:
-            sys.exit(1)
+        kill(process)
+        if watched and torn(out):
+            sys.exit(f"killed after {moment:.1f} s: torn {torn(out)}")
+        whole(commands(base, out)[name], watched)
+        compare(name, expected, out, trace, f"killed after {moment:5.1f} s")
+
+
+def check_in_a_row(name: str, base: Path, times: int, seed: int) -> None:
+    """One run, killed ``times`` times while it is at work."""
+    out, trace = base / f"{name}-row", base / f"{name}-row.trace"
+    expected = content(name, base / name)
+    whole(commands(base, out)[name], trace)
+    pictures, _ = most(trace)
+    shutil.rmtree(out)
+    trace.unlink()
+    apart = pictures / (2 * times)
+    places = [1 + int((2 * i + u) * apart) for i, u in enumerate(generator(seed, "row", name).random(times).tolist())]
+    for place in places:
+        process = start(commands(base, out)[name], trace)
+        while most(trace)[0] < place and process.poll() is None:
+            time.sleep(0.005)
+        kill(process)
+        if torn(out):
+            sys.exit(f"killed at picture {most(trace)[0]}: torn {torn(out)}")
+    whole(commands(base, out)[name], trace)
+    compare(name, expected, out, trace, f"killed in a row at pictures {', '.join(map(str, places))}")
 
 
 def main() -> None:
@@ -130,6 +223,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(commands(Path(), Path())))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    if sys.argv[1:2] == ["--trace"]:
+        traced(Path(sys.argv[2]), sys.argv[3:])
     args = parser.parse_args()
     base = args.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     base.mkdir(parents=True, exist_ok=True)
@@ -139,6 +234,8 @@ def main() -> None:
         if name == "import-features":
             features(base)
         check(name, base, args.times, args.seed)
+        if name in TRACED:
+            check_in_a_row(name, base, args.times, args.seed)
     if args.folder is None:
         shutil.rmtree(base)
 

@@ -22,7 +22,8 @@ from PIL import Image
 
 from iconotext.core.seed import generator
 from iconotext.data.records import DataSet, DataSetWriter
-from iconotext.recipes.extract import ExtractOptions, run
+from iconotext.recipes.extract import run
+from iconotext.recipes.flags import ExtractOptions
 from iconotext.regions import DetectorOptions, fit, open_detector
 
 BOXES = [[20.0, 20, 90, 80], [120, 10, 160, 60], [100, 100, 180, 180], [10, 110, 60, 150], [190, 60, 240, 120]]

@@ -18,7 +18,8 @@ LOSES_ONE = """
 import os, sys
 from pathlib import Path
 from iconotext.recipes import extract
-from iconotext.recipes.extract import ExtractOptions, run
+from iconotext.recipes.extract import run
+from iconotext.recipes.flags import ExtractOptions
 
 store, mark = Path(sys.argv[2]), Path(sys.argv[2] + ".lost")
 extract.SHARD = 8

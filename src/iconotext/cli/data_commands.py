@@ -32,6 +32,7 @@ DATA_COMMANDS: tuple[Command, ...] = (
         "Find the regions of all pictures and keep them, with their features, in a region store.",
         recipe="extract",
         options="ExtractOptions",
+        flags="flags",
         examples=(
             "iconotext extract data/world data/regions --detector world",
             "iconotext extract data/photos data/photo-regions --detector grid --columns 5 --rows 5",
@@ -44,6 +45,7 @@ DATA_COMMANDS: tuple[Command, ...] = (
         "Predict the time, the disk and the memory of an extraction by a short trial.",
         recipe="plan",
         options="PlanOptions",
+        flags="flags",
         examples=("iconotext plan data/world --detector world", "iconotext plan data/photos --features int8"),
     ),
     Command(

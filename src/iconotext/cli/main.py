@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from inspect import getdoc
-from typing import Any
 
 import tyro
 from rich.console import Console
@@ -42,8 +41,7 @@ def call(arguments: Sequence[str]) -> int:
     if command is None:
         return overview(arguments)
     try:
-        run, options = read(command, arguments[len(command.words.split()) :])
-        run(options)
+        command.call(read(command, arguments[len(command.words.split()) :]))
     except IconotextError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -62,19 +60,19 @@ def find(arguments: Sequence[str]) -> Command | None:
     return next((COMMANDS[words] for n in (2, 1) if (words := " ".join(arguments[:n])) in COMMANDS), None)
 
 
-def read(command: Command, flags: Sequence[str]) -> tuple[Callable[[Any], object], Any]:
-    """The recipe's function and its options from the flags; ``--help`` and a wrong flag end the program here."""
-    options, run = command.load()
+def read(command: Command, flags: Sequence[str]) -> object:
+    """The options from the flags; ``--help`` and a wrong flag end the program here."""
+    options = command.load()
     about = re.sub(r"(?<=\S)\n(?=\S)", " ", getdoc(options) or command.summary)
     examples = "\n".join(f"  {line}" for line in command.examples)
-    value = tyro.cli(
+    value: object = tyro.cli(
         options,
         prog=f"iconotext {command.words}",
         description=f"{about}\n\nExamples:\n{examples}",
         args=flags,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName),
     )
-    return run, value
+    return value
 
 
 def overview(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from iconotext.core.errors import DataError
+from iconotext.core.errors import DataError, MissingPiece
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -24,6 +24,19 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write JSON whole or not at all, readable by a person, with the keys in the order given."""
     write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def require_checkpoint(run: Path) -> None:
+    """Refuse a folder that holds no model; its weights are written last, so with them it is whole.
+
+    Raises:
+        MissingPiece: it holds none; the message names the commands that make one.
+    """
+    if not (run / "model.safetensors").is_file():
+        raise MissingPiece(
+            f"{run} holds no model (model.safetensors is missing). Make one with `iconotext pretrain` or "
+            "`iconotext finetune`, or run the same command again if it was stopped."
+        )
 
 
 def read_about(file: Path, form: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,6 +50,12 @@ class Shard:
     sizes: I32
     flat: dict[str, Rows]
     mapped: mmap.mmap
+
+    def rows(self) -> Iterator[ImageRegions]:
+        """The images one by one."""
+        for image_id, size, start, count in zip(self.ids, self.sizes.tolist(), self.starts, self.counts):
+            views = {name: column[start : start + count] for name, column in self.flat.items()}
+            yield ImageRegions(image_id=image_id, size=tuple(size), **views)
 
 
 DTYPES: dict[str, type[np.generic]] = {

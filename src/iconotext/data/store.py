@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from iconotext.core.errors import DataError
 from iconotext.core.files import read_about, write_bytes, write_json
 from iconotext.core.fingerprint import Fingerprint
+from iconotext.data.begun import Begun, remove_begun
 from iconotext.data.coding import PLAIN, Storage
+from iconotext.data.quarantine import as_lines, read_reasons
 from iconotext.data.shard import DTYPES, F16, F32, I32, I64, ImageRegions, Shapes, Shard, encode, open_shard, shapes_of
 
 __all__ = ["ImageRegions", "PackedRegions", "RegionStore", "Storage", "StoreWriter", "locked"]
@@ -253,12 +255,16 @@ class StoreWriter:
         """Whether a shard is written and whole."""
         return not isinstance(open_shard(self.shard(index), self._shapes, self.storage), str)
 
+    def begun(self, index: int) -> Begun:
+        """What of a shard was found before the run was stopped, and where the rest is kept until the shard is written."""
+        return Begun(self.path, index, self._shapes)
+
     def done_ids(self) -> set[str]:
         """The images that need no more work: those in whole shards, and those in quarantine."""
         shards = (open_shard(file, self._shapes, self.storage) for file in sorted(self.path.glob(_SHARDS)))
         done = {image_id for shard in shards if not isinstance(shard, str) for image_id in shard.ids}
         parts = (file for file in self._parts() if self.shard(int(file.stem[-5:])).is_file())
-        return done | set(_entries([self.path / "quarantine.jsonl", *parts]))
+        return done | set(read_reasons([self.path / "quarantine.jsonl", *parts]))
 
     def write_shard(self, index: int, rows: Sequence[ImageRegions]) -> None:
         """Write one shard atomically, and before it the quarantine of its images; a shard may be empty.
@@ -269,7 +275,7 @@ class StoreWriter:
         part = self.path / f".quarantine-{index:05d}.jsonl"
         # The part goes first and counts only once its shard is there, so a kill between the two loses nothing.
         if self._pending:
-            write_bytes(part, _lines(self._pending))
+            write_bytes(part, as_lines(self._pending))
         else:
             part.unlink(missing_ok=True)
         write_bytes(self.shard(index), encode(rows, self._shapes, self.storage))
@@ -282,7 +288,7 @@ class StoreWriter:
     def finish(self) -> RegionStore:
         """Join the quarantine, list the shards with their rows in store.json, and open the store."""
         joined = self.path / "quarantine.jsonl"
-        write_bytes(joined, _lines(_entries([joined, *self._parts()]) | self._pending))
+        write_bytes(joined, as_lines(read_reasons([joined, *self._parts()]) | self._pending))
         self._pending = {}
         shards = {}
         for file in sorted(self.path.glob(_SHARDS)):
@@ -293,6 +299,7 @@ class StoreWriter:
         write_json(self.path / "store.json", self._about | {"shards": shards})
         for part in self._parts():
             part.unlink()
+        remove_begun(self.path)
         return RegionStore.open(self.path)
 
     def _parts(self) -> list[Path]:
@@ -316,18 +323,6 @@ def read_duplicates(store: Path) -> dict[str, str]:
     file = store / DUPLICATES
     found: dict[str, str] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return found
-
-
-def _entries(files: Sequence[Path]) -> dict[str, str]:
-    """Image → reason from quarantine files, the last word holds; a file that is not there is empty."""
-    lines = [line for file in files if file.is_file() for line in file.read_text("utf-8").splitlines()]
-    entries = map(json.loads, lines)
-    return {entry["image_id"]: entry["reason"] for entry in entries}
-
-
-def _lines(entries: dict[str, str]) -> bytes:
-    rows = ({"image_id": image_id, "reason": entries[image_id]} for image_id in sorted(entries))
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
 def _join(parts: list[I64]) -> I64:

@@ -22,7 +22,7 @@ from torch import nn
 
 from iconotext.core.config import from_data, to_data
 from iconotext.core.errors import DataError, MissingPiece
-from iconotext.core.files import write_json
+from iconotext.core.files import require_checkpoint, write_json
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
@@ -144,11 +144,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
         MissingPiece: when there is no checkpoint; the message names the command that makes one.
         DataError: when it is damaged or its tensors are not those of its config.
     """
-    if not (path / "model.safetensors").is_file():
-        raise MissingPiece(
-            f"{path} holds no model (model.safetensors is missing). Make one with `iconotext pretrain` or "
-            "`iconotext finetune`, or run the same command again if it was stopped."
-        )
+    require_checkpoint(path)
     config = _read(path / "config.json")
     system, task = from_data(config["system"], CLASSES), from_data(config["task"], CLASSES)
     model: PretrainModel | TaskModel

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import Positional
 
-from iconotext.core.artefacts import PYTHON, Artefact, keep, manifest, verify
+from iconotext.core.artefacts import PYTHON, TORCHVISION, Artefact, digest, keep, manifest, verify
 from iconotext.core.errors import ConfigError, MissingPiece
 
 PATIENCE = 1.5
@@ -27,6 +27,9 @@ class ArtefactsOptions:
 
     They lie in $ICONOTEXT_ARTEFACTS, else in ~/.cache/iconotext/artefacts; manifest.json there adds your own to the list.
     """
+
+    name: Positional[str] = ""
+    """List those whose names hold this, such as resnet; without it all but torchvision's, which are many."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class KeepOptions:
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """Fetch an artefact from the first of its sources that answers; a file with another hash is thrown away."""
+    """Fetch an artefact from the first of its sources that answers; a file with another hash is thrown away.
+
+    Of some files no hash was ever published: what comes is taken as it is, and its hash told.
+    """
 
     name: Positional[str]
     """A name of the list."""
@@ -55,11 +61,15 @@ class FetchOptions:
 def run(options: ArtefactsOptions) -> None:
     """Prints the list."""
     console = Console(highlight=False, soft_wrap=True)
-    for artefact in manifest().values():
+    wanted = [a for a in manifest().values() if options.name in a.name]
+    shown = [a for a in wanted if options.name or not a.name.startswith(TORCHVISION)]
+    for artefact in shown:
         found = artefact.find()
         where = f"here: {found}" if found else f"not here; its place is {artefact.place}"
-        console.print(f"[bold]{escape(artefact.name)}[/bold]  {artefact.size / 1e6:.1f} MB, {escape(artefact.licence)}")
-        console.print(f"  sha256 {artefact.sha256}\n  {escape(where)}")
+        console.print(f"[bold]{escape(artefact.name)}[/bold]  {escape(artefact.about)}")
+        console.print(f"  sha256 {artefact.hash}\n  {escape(where)}")
+    if len(shown) < len(wanted):
+        console.print(f"and {len(wanted) - len(shown)} of torchvision: iconotext artefacts torchvision")
 
 
 def keep_file(options: KeepOptions) -> Artefact:
@@ -85,7 +95,7 @@ def fetch(options: FetchOptions) -> Path:
     """
     known = manifest()
     if options.name not in known:
-        raise ConfigError(f"no artefact is called {options.name!r}; there are {', '.join(known)}")
+        raise ConfigError(f"no artefact is called {options.name!r}: `iconotext artefacts` lists them")
     artefact = known[options.name]
     if (found := artefact.find()) is not None:
         return found
@@ -99,7 +109,8 @@ def fetch(options: FetchOptions) -> Path:
         os.replace(aside, artefact.place)
     finally:
         aside.unlink(missing_ok=True)
-    Console(soft_wrap=True).print(str(artefact.place))
+    said = "" if artefact.sha256 else f"\nIts hash cannot be compared with any; it is {digest([artefact.place])}"
+    Console(soft_wrap=True, highlight=False).print(f"{artefact.place}{said}")
     return artefact.place
 
 
@@ -109,6 +120,8 @@ def _copy(url: str, file: Path) -> bool:
     try:
         # Looking up a name has no time limit of its own, so it is waited for from outside.
         answer = pool.submit(urllib.request.urlopen, url, timeout=PATIENCE).result(PATIENCE)
+        if answer.headers.get_content_type() == "text/html":  # A page to sign in at, or one that says it is gone.
+            return False
         with answer, file.open("wb") as out:
             while chunk := answer.read(CHUNK):
                 out.write(chunk)

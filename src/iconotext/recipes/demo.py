@@ -14,6 +14,7 @@ from rich.console import Console
 from iconotext.core.files import write_json
 from iconotext.core.machine import available_cores
 from iconotext.recipes import evaluate, extract, finetune, measure, pretrain, report, world
+from iconotext.recipes.flags import ExtractOptions
 from iconotext.tasks.table import TASKS
 
 STEPS = {"pretrain": 3800, "vqa": 500, "vqa-blind": 200, "retrieval": 60}
@@ -92,7 +93,7 @@ def parts(options: DemoOptions) -> list[Part]:
         Part(
             "find the regions of its pictures",
             out / "regions.done",
-            lambda: _mark(out / "regions.done", lambda: extract.run(extract.ExtractOptions(data, store, min=2))),
+            lambda: _mark(out / "regions.done", lambda: extract.run(ExtractOptions(data, store, min=2))),
         ),
         Part(
             f"pre-train {options.system}",

@@ -93,26 +93,30 @@ class Work:
 
     def count(self, index: int) -> int:
         """Pictures of a shard, duplicates included."""
-        return sum(1 + len(self.twins.get(image_id, ())) for image_id in self.shards[index])
+        return self._pictures(self.shards[index])
 
     def write(
         self, writer: StoreWriter, indices: Sequence[int], batch: int, threads: int, advance: Callable[[int], None]
     ) -> None:
-        """Write some shards; ``advance`` is told how many pictures are done."""
-        batches = {index: cut(self.shards[index], batch) for index in indices}
+        """Write some shards, or what is left of them; ``advance`` is told how many pictures are done."""
+        begun = {index: writer.begun(index) for index in indices}
+        batches = {index: cut(there.left(self.shards[index]), batch) for index, there in begun.items()}
         detect = partial(self.pictures.regions, self.detector)
         work = _ahead(detect, chain.from_iterable(batches.values()), threads)
         with one_thread_each(), closing(work):
-            for index, parts in batches.items():
-                rows: list[ImageRegions] = []
-                for found, refused in islice(work, len(parts)):
-                    rows += found
-                    for image_id, reason in refused.items():
-                        for name in (image_id, *self.twins.get(image_id, ())):
-                            writer.quarantine(name, reason)
-                    done = [*(row.image_id for row in found), *refused]
-                    advance(sum(1 + len(self.twins.get(image_id, ())) for image_id in done))
-                writer.write_shard(index, rows)
+            for index, there in begun.items():
+                advance(self._pictures([*there.rows, *there.refused]))
+                for found, refused in islice(work, len(batches[index])):
+                    there.add(found, refused)
+                    advance(self._pictures([*(row.image_id for row in found), *refused]))
+                for image_id, reason in there.refused.items():
+                    for name in (image_id, *self.twins.get(image_id, ())):
+                        writer.quarantine(name, reason)
+                writer.write_shard(index, [there.rows[i] for i in self.shards[index] if i in there.rows])
+                there.remove()
+
+    def _pictures(self, ids: Sequence[str]) -> int:
+        return sum(1 + len(self.twins.get(image_id, ())) for image_id in ids)
 
 
 def plan_work(store: Path, pictures: Pictures, detector: Detector, shard: int, threads: int) -> Work:

@@ -6,39 +6,21 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
-from tyro.conf import Suppress
 
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.machine import available_cores, peak_memory
 from iconotext.core.seed import permutation
 from iconotext.data.store import RegionStore
-from iconotext.recipes.extract import SHARD, ExtractOptions, open_pictures, open_writer
+from iconotext.recipes.extract import SHARD, open_pictures, open_writer
 from iconotext.recipes.extraction import Work
+from iconotext.recipes.flags import PlanOptions
 
 _COPIES = 4
 """How often a shard lies in memory when it is written: rows, columns, the file, and what is handed to the system."""
 _BARE = 4096
 """Bytes of a file of the store beside its pictures' own."""
-
-
-@dataclass(frozen=True)
-class PlanOptions(ExtractOptions):
-    """Predict the time, the disk and the memory of `iconotext extract` by extracting a few pictures.
-
-    Takes the flags of extract, so the trial is what the whole will be; what it writes is thrown away.
-    """
-
-    store: Suppress[Path] = Path()
-    part: Suppress[str] = "1/1"
-    engine: Suppress[Literal["threads", "ray"]] = "threads"
-    ray_workers: Suppress[int] = 0
-    pictures: int = 128
-    """Pictures of the trial, drawn from all."""
-    processes: int = 1
-    """Processes (--part I/N) or machines that share the work."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +45,17 @@ def run(options: PlanOptions) -> Plan:
     if options.pictures < 1 or options.processes < 1:
         raise ConfigError("plan: --pictures and --processes are at least 1")
     with tempfile.TemporaryDirectory() as folder:
-        plan = _try(options, Path(folder) / "store")
-    hours, rest = divmod(round(plan.seconds), 3600)
+        found = _try(options, Path(folder) / "store")
+    hours, rest = divmod(round(found.seconds), 3600)
     Console(soft_wrap=True, highlight=False).print(
-        f"{plan.pictures:,} pictures at {plan.speed:.1f} a second in {options.processes} process(es) of "
+        f"{found.pictures:,} pictures at {found.speed:.1f} a second in {options.processes} process(es) of "
         f"{options.workers or available_cores()} threads\n"
         f"time    {hours} h {rest // 60} min {rest % 60} s\n"
-        f"disk    {_size(plan.disk)}\n"
-        f"memory  {_size(plan.memory)} a process\n"
-        f"refused {plan.refused:.1%} of the trial's pictures"
+        f"disk    {_size(found.disk)}\n"
+        f"memory  {_size(found.memory)} a process\n"
+        f"refused {found.refused:.1%} of the trial's pictures"
     )
-    return plan
+    return found
 
 
 def _try(options: PlanOptions, store: Path) -> Plan:

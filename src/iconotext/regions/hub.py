@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
-from iconotext.core.artefacts import digest
+from iconotext.core.artefacts import digest, hub_folder
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions.detections import Detections, Picture
@@ -60,7 +59,7 @@ def load_hub(name: str, asked: Sequence[str] = ()) -> Hub:
         DataError: the folder is damaged.
     """
     transformers = extra("transformers", "hf")
-    folder = _folder(name)
+    folder = hub_folder(name)
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not files:
         raise MissingPiece(f"{folder} holds no weights (*.safetensors or pytorch_model.bin)")
@@ -83,21 +82,6 @@ def load_hub(name: str, asked: Sequence[str] = ()) -> Hub:
     names = tuple(asked) or tuple(config.id2label[number] for number in sorted(config.id2label))
     model.eval().requires_grad_(False)
     return Hub(model, processor, config.model_type, digest(files), ("background", *names), prompt)
-
-
-def _folder(name: str) -> Path:
-    """The folder of a detector: as given, or in the cache of the hub."""
-    if Path(name).is_dir():
-        return Path(name)
-    hub = extra("huggingface_hub", "hf")
-    if name.count("/") == 1:
-        found = hub.try_to_load_from_cache(name, "config.json")
-        if isinstance(found, str):
-            return Path(found).parent
-    raise MissingPiece(
-        f"{name} is no folder here, and the hub's detector of that name was not fetched; fetch it with "
-        f"`hf download {name} --local-dir FOLDER` and give `--model FOLDER`"
-    )
 
 
 class HubDetector:

@@ -13,7 +13,7 @@ from torchvision.models import detection as detection_models
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.detection.faster_rcnn import FasterRCNN
 
-from iconotext.core.artefacts import Artefact, digest
+from iconotext.core.artefacts import TORCHVISION, Artefact, digest
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions.detections import Detections, Picture
@@ -23,6 +23,8 @@ from iconotext.regions.select import Selection, choose
 
 _CLASSES = "roi_heads.box_predictor.cls_score.weight"
 LICENCE = "BSD-3-Clause; see torchvision for the pictures it was trained on"
+SWAG = "CC-BY-NC-4.0 (SWAG)"
+"""The licence of the weights that torchvision gives another one than its own."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,16 @@ def weights_file(name: str, weights: Path | None, asked_by: str) -> tuple[Path, 
             f"{wanted} is no file, and torchvision's weights of {name} are {', '.join(known.__members__)}"
         )
     found = known[wanted]
-    artefact = published(name, found)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / artefact.file
-    path = cached if cached.is_file() else artefact.require(asked_by)
-    return path, tuple(found.meta.get("categories", ()))
+    return published(name, found).require(asked_by), tuple(found.meta.get("categories", ()))
 
 
 def published(name: str, weights: Any) -> Artefact:
-    """torchvision's weights as an artefact; it tells the first eight digits of the hash in the file's name."""
+    """torchvision's weights as an artefact; it tells the first digits of the hash in the file's name, and a rounded size."""
     file = weights.url.rsplit("/", 1)[-1]
     start = file.rsplit("-", 1)[-1].split(".")[0]
     size = round(weights.meta["_file_size"] * 2**20)
-    return Artefact(f"{name} {weights.name}", file, start, size, LICENCE, (weights.url,))
+    licence = SWAG if "license" in weights.meta else LICENCE
+    return Artefact(f"{TORCHVISION}{name} {weights.name}", file, start, size, licence, (weights.url,))
 
 
 class RcnnDetector:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torchvision.models import get_model_weights
 
-from iconotext.core.artefacts import locate, place_of
+from iconotext.core.artefacts import manifest, require_weights
 from iconotext.core.errors import ConfigError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.regions import weights
@@ -23,7 +22,7 @@ from iconotext.regions.hub import HubDetector, load_hub
 from iconotext.regions.patches import PatchDetector
 from iconotext.regions.pool import GIVEN
 from iconotext.regions.pooled import MapDetector, PooledDetector
-from iconotext.regions.rcnn import RcnnDetector, load_rcnn, published
+from iconotext.regions.rcnn import RcnnDetector, load_rcnn
 from iconotext.regions.reader import Reader
 from iconotext.regions.resize import Frame
 from iconotext.regions.select import Selection
@@ -111,14 +110,10 @@ def _onnx(options: DetectorOptions) -> Detector:
 
 
 def _bottom_up(options: DetectorOptions) -> Detector:
-    if options.weights is None:
-        raise MissingPiece(
-            "the detector bottom-up needs the published weights: name the file with --weights (docs/how/bottom-up.md tells "
-            "which files there are)"
-        )
+    weights = options.weights or manifest()["bottom-up"].require("the detector bottom-up, if --weights names no file,")
     rule = options.selection
     selection = PublishedSelection(rule.minimum, rule.maximum, rule.threshold)
-    return BottomUpDetector(load_bottom_up(options.weights), selection, options.torch_device, options.given)
+    return BottomUpDetector(load_bottom_up(weights), selection, options.torch_device, options.given)
 
 
 DETECTORS: dict[str, Callable[[DetectorOptions], Detector]] = {
@@ -162,7 +157,7 @@ def open_like(
             f"the features were made by {fingerprint.detector!r} (weights sha256 {fingerprint.weights}), which is none of "
             f"the detectors here: {', '.join(DETECTORS)}"
         )
-    detector = DETECTORS[name](_like(fingerprint, _at_hand(fingerprint, options, name, rest), name, rest, class_names))
+    detector = DETECTORS[name](_like(fingerprint, _at_hand(fingerprint, options, name), name, rest, class_names))
     fingerprint.require(detector.fingerprint, f"detector {fingerprint.detector!r}")
     return detector
 
@@ -194,30 +189,15 @@ def _like(
     return replace(options, selection=Selection.parse(fingerprint.boxes.removesuffix(PICTURE)))
 
 
-def _at_hand(fingerprint: Fingerprint, options: DetectorOptions, name: str, rest: str) -> DetectorOptions:
-    """The options with the weights of that hash, where none are named: from their place, or as they are published.
+def _at_hand(fingerprint: Fingerprint, options: DetectorOptions, name: str) -> DetectorOptions:
+    """The options with the weights of that hash, where none are named.
 
     Raises:
         MissingPiece: they are not here.
     """
-    sha256 = fingerprint.weights
-    if options.weights or options.model or sha256 in ("none", weights.shipped_digest()):
+    if options.weights or options.model:
         return options
-    if name == "transformers" and (place_of(sha256) / "config.json").is_file():
-        return replace(options, model=str(place_of(sha256)))
-    found = locate(sha256)
-    if found is not None:
-        return replace(options, **({"model": str(found)} if name == "onnx" else {"weights": found}))
-    network = rest.removeprefix("torchvision:")
-    if name == "torchvision" or network != rest:
-        for known in get_model_weights(network):
-            if sha256.startswith(published(network, known).sha256):
-                return replace(options, weights=Path(known.name))
-    files = {
-        "transformers": "the detector's folder (config.json, preprocessor_config.json, model.safetensors)",
-        "onnx": "the .onnx file and its .json",
-    }.get(name, "the weights file")
-    raise MissingPiece(
-        f"the features were made by {fingerprint.detector!r}, whose weights are not here:\n  sha256 {sha256}\n"
-        f"Put {files} into {place_of(sha256)}"
-    )
+    found = require_weights(fingerprint.detector, fingerprint.weights)
+    if found is None:
+        return options
+    return replace(options, **({"model": str(found)} if name in ("onnx", "transformers") else {"weights": found}))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from iconotext.core.artefacts import digest, manifest
+from iconotext.core.artefacts import digest, from_hub, manifest
 from iconotext.core.errors import ConfigError, MissingPiece
 from iconotext.regions.pool import extra, fill, read_state
 from iconotext.regions.rcnn import weights_file
@@ -96,11 +96,12 @@ def _timm(model: str, weights: Path | None, layer: str) -> Source:
         network = timm.create_model(model, pretrained=False, dynamic_img_size=True)
     except TypeError:  # A convolutional network takes pictures of any size anyway.
         network = timm.create_model(model, pretrained=False)
-    path = weights or _from_hub_cache(network.pretrained_cfg.get("hf_hub_id"))
+    published = network.pretrained_cfg.get("hf_hub_id")
+    path = weights or (from_hub(published, "model.safetensors") if published else None)
     if path is None:
         raise MissingPiece(
             f"timm:{model} needs its weights: give them with `--weights FILE` (model.safetensors of "
-            f"{network.pretrained_cfg.get('hf_hub_id') or 'the network'}, or your own)"
+            f"{published or 'the network'}, or your own)"
         )
     if layer and not layer.isdigit():
         raise ConfigError(f"timm:{model}: --layer is the number of a stage, not {layer!r}")
@@ -112,13 +113,6 @@ def _timm(model: str, weights: Path | None, layer: str) -> Source:
         return found
 
     return network, path, layer or "last", (config["mean"], config["std"]), read
-
-
-def _from_hub_cache(name: str | None) -> Path | None:
-    """The weights of a repository of the Hugging Face hub that were fetched before."""
-    hub = extra("huggingface_hub", "timm")
-    found = hub.try_to_load_from_cache(name, "model.safetensors") if name else None
-    return Path(found) if isinstance(found, str) else None
 
 
 def _efficientnet_lite(model: str, weights: Path | None, layer: str) -> Source:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -61,12 +60,6 @@ def load(path: Path | None = None) -> Weights:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     network.requires_grad_(False)
     return Weights(network, tuple(info["classes"]), tuple(info["attributes"]), digest, info)
-
-
-@functools.cache
-def shipped_digest() -> str:
-    """The SHA-256 of the weights in the package."""
-    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
 
 
 def save(

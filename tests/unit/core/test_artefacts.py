@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from iconotext.core.artefacts import Artefact, digest, folder, keep, locate, manifest, place_of, verify
+from iconotext.core.artefacts import (
+    TORCHVISION,
+    Artefact,
+    digest,
+    folder,
+    keep,
+    locate,
+    manifest,
+    place_of,
+    require_weights,
+    verify,
+)
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
 from iconotext.recipes import artefacts as recipe
 from iconotext.recipes.artefacts import ArtefactsOptions, FetchOptions, KeepOptions
@@ -18,7 +30,8 @@ from iconotext.recipes.artefacts import ArtefactsOptions, FetchOptions, KeepOpti
 
 @pytest.fixture(autouse=True)
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ICONOTEXT_ARTEFACTS", str(tmp_path / "artefacts"))
+    for variable in ("ICONOTEXT_ARTEFACTS", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "artefacts"))
     return tmp_path / "artefacts"
 
 
@@ -33,12 +46,68 @@ def made(file: Path, content: bytes = b"weights", **more: object) -> Artefact:
     return Artefact(**(values | more))  # type: ignore[arg-type]
 
 
-def test_what_ships_is_named_whole() -> None:
-    for artefact in manifest().values():
-        assert len(artefact.sha256) == 64
-        assert artefact.size > 0
+def test_what_ships_says_what_is_known() -> None:
+    for name, artefact in manifest().items():
+        assert artefact.file
         assert artefact.licence
         assert artefact.sources
+        assert re.fullmatch("[0-9a-f]*", artefact.sha256)
+        if name.startswith(TORCHVISION):
+            assert len(artefact.sha256) in (8, 10)
+        else:
+            assert len(artefact.sha256) in (0, 64)
+        if artefact.find() is not None:
+            assert (artefact.find().stat().st_size, digest([artefact.find()])) == (artefact.size, artefact.sha256)
+    assert manifest()["world"].find() is not None
+    assert len({artefact.place for artefact in manifest().values()}) == len(manifest())
+
+
+def test_one_without_a_hash_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "there" / "own.pth"
+    source.parent.mkdir()
+    source.write_bytes(b"weights")
+    artefact = made(source, sha256="", size=0, name="10-100, of theirs", sources=(source.as_uri(),))
+    note(artefact)
+    with pytest.raises(MissingPiece, match=r"size not known, MIT[\s\S]*sha256 not known: its publisher tells none"):
+        artefact.require("extract")
+    assert artefact.place == folder() / "10-100-of-theirs" / "own.pth"
+    assert locate("0" * 64) is None, "it is not every file"
+    assert recipe.fetch(FetchOptions(artefact.name)) == artefact.place
+    assert hashlib.sha256(b"weights").hexdigest() in capsys.readouterr().out
+
+
+def test_a_page_in_place_of_a_file_is_not_taken(tmp_path: Path) -> None:
+    page = tmp_path / "sign-in.html"
+    page.write_text("<html>")
+    note(made(page, sha256="", sources=(page.as_uri(),)))
+    with pytest.raises(MissingPiece, match="No source answers"):
+        recipe.fetch(FetchOptions("own"))
+
+
+def test_weights_are_required_by_their_hash(tmp_path: Path) -> None:
+    assert require_weights("patches", "none") is None
+    assert require_weights("world", manifest()["world"].sha256) == manifest()["world"].find()
+    for kind, told in (("onnx", "the .onnx file and its .json"), ("transformers:detr", "model.safetensors")):
+        with pytest.raises(
+            MissingPiece, match=rf"made by '{kind}', whose weights are not here[\s\S]*{'0' * 64}[\s\S]*{told}"
+        ):
+            require_weights(kind, "0" * 64)
+    with pytest.raises(MissingPiece, match=r"resnet50-11ad3fa6\.pth"):
+        require_weights("grid:torchvision:resnet50", "11ad3fa6" + "0" * 56)
+    place = place_of("ab" * 32)
+    place.mkdir(parents=True)
+    (place / "config.json").touch()
+    assert require_weights("transformers:detr", "ab" * 32) == place
+
+
+def test_what_pytorch_fetched_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    artefact = manifest()[f"{TORCHVISION}resnet50 IMAGENET1K_V2"]
+    assert artefact.find() is None
+    file = tmp_path / "hub" / "checkpoints" / artefact.file
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert artefact.find() == file
 
 
 def test_the_hash_of_a_file_and_of_several(tmp_path: Path) -> None:
@@ -126,7 +195,7 @@ def test_fetching(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MissingPiece, match="No source answers"):
         recipe.fetch(FetchOptions("lost"))
     assert not [file for file in folder().rglob("*") if file.is_file() and file.name.startswith(".")]
-    with pytest.raises(ConfigError, match="own, bad, lost"):
+    with pytest.raises(ConfigError, match="no artefact is called 'nothing'"):
         recipe.fetch(FetchOptions("nothing"))
     recipe.run(ArtefactsOptions())
     assert "lost" in capsys.readouterr().out

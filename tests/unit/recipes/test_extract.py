@@ -20,7 +20,8 @@ from iconotext.core.seed import generator
 from iconotext.data.records import DataSet, DataSetWriter
 from iconotext.data.store import RegionStore
 from iconotext.recipes import extract
-from iconotext.recipes.extract import ExtractOptions, run
+from iconotext.recipes.extract import run
+from iconotext.recipes.flags import ExtractOptions
 from iconotext.regions import DetectorOptions, Selection, fit, open_detector, weights
 from iconotext.regions.network import Network, NetworkShape
 from iconotext.regions.world import WorldDetector
@@ -128,10 +129,14 @@ def test_an_interrupted_run_goes_on(
     monkeypatch.setattr(WorldDetector, "detect", stumble)
     with pytest.raises(KeyboardInterrupt):
         run(replace(options, store=tmp_path / "cut", workers=1))
-    monkeypatch.setattr(WorldDetector, "detect", original)
+    done, again = len(seen), []
+    monkeypatch.setattr(WorldDetector, "detect", lambda self, batch: again.extend(batch) or original(self, batch))
     assert len(list((tmp_path / "cut").glob("*.arrow"))) < 4
     run(replace(options, store=tmp_path / "cut"))
     assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
+    assert done + len(again) <= sum(COUNTS.values()) + options.batch, (
+        "no more than the batch that was stopped is redone"
+    )
 
 
 def test_killed_at_any_moment(options: ExtractOptions, tmp_path: Path) -> None:

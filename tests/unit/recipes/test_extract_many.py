@@ -22,8 +22,8 @@ from iconotext.core.seed import generator
 from iconotext.data.records import DataSet, DataSetWriter
 from iconotext.data.store import RegionStore
 from iconotext.recipes import extract
-from iconotext.recipes.extract import ExtractOptions, run
-from iconotext.recipes.plan import PlanOptions
+from iconotext.recipes.extract import run
+from iconotext.recipes.flags import ExtractOptions, PlanOptions
 from iconotext.recipes.plan import run as plan
 from iconotext.regions.grid import GridDetector
 

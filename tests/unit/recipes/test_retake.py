@@ -20,7 +20,8 @@ from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable
 from iconotext.objectives.base import Corrupted
 from iconotext.objectives.masking import hide
-from iconotext.recipes.extract import ExtractOptions, run
+from iconotext.recipes.extract import run
+from iconotext.recipes.flags import ExtractOptions
 from iconotext.recipes.material import seating
 from iconotext.recipes.retake import Retake
 from iconotext.regions import weights

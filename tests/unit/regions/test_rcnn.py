@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torchvision.models import get_model
+from torchvision import models
+from torchvision.models import detection, get_model, get_model_weights, list_models
 
-from iconotext.core.artefacts import digest, place_of
+from iconotext.core.artefacts import TORCHVISION, digest, manifest, place_of
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
 from iconotext.regions import DetectorOptions, Selection, open_detector, open_like, pool
-from iconotext.regions.rcnn import RcnnDetector, load_rcnn
+from iconotext.regions.rcnn import RcnnDetector, load_rcnn, published
 
 NAME = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
@@ -156,3 +157,15 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(DataError):
         load_rcnn(NAME, tmp_path / "evil.pth")
     assert not (tmp_path / "pickle_was_executed").exists()
+
+
+def test_the_manifest_says_what_torchvision_says() -> None:
+    networks = [n for n in list_models(module=detection) if "rcnn" in n] + list_models(module=models)
+    told = {}
+    for name in networks:
+        known = get_model_weights(name)
+        for found in sorted(known, key=lambda each, first=known["DEFAULT"]: each is not first):  # type: ignore[misc]
+            told[f"{TORCHVISION}{name} {found.name}"] = published(name, found)
+    listed = {name: artefact for name, artefact in manifest().items() if name.startswith(TORCHVISION)}
+    assert listed == told
+    assert list(listed) == list(told), "the one that torchvision takes by itself is the first of a network"

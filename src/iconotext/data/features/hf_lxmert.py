@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
@@ -80,6 +79,8 @@ def _first(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _torch(file: Path) -> dict[str, NDArray[Any]]:
+    import torch  # It takes seconds, and no other layout needs it.
+
     try:
         found = torch.load(io.BytesIO(read_file(file)), map_location="cpu", weights_only=True)
         return {str(name): value.numpy() for name, value in found.items()}
