@@ -63,12 +63,13 @@ class Setting:
 
 
 SETTINGS = {
-    "vqa": Setting(600, 64, {"VQA accuracy": (".25", ".80")}),
-    "statements": Setting(800, 32, {"statements, accuracy": (".50", ".75")}),
-    "choices": Setting(600, 32, {"choices Q→A": (".25", ".70"), "choices QA→R": (".25", "")}),
-    "expressions": Setting(500, 64, {"referring expressions, IoU 0.5": ("", ".80")}),
+    "vqa": Setting(1200, 64, {"VQA accuracy": (".25", ".80")}),
+    "statements": Setting(700, 32, {"statements, accuracy": (".50", ".75")}),
+    "choices": Setting(1000, 32, {"choices Q→A": (".25", ".70"), "choices QA→R": (".25", "")}),
+    "expressions": Setting(400, 64, {"referring expressions, IoU 0.5": (".18", ".80")}),
     "retrieval": Setting(60, 64, {"text to image R@1": (".01", "")}, evaluate=("--pictures", "100")),
-    "relevance": Setting(300, 32, {"NDCG@10": ("", ".85")}),
+    "foils": Setting(600, 64, {"foils, true sentence first": (".50", "")}),
+    "relevance": Setting(200, 32, {"relevance NDCG@10": (".19", ".85")}),
 }
 
 
