@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from iconotext.core.batch import row_of
 from iconotext.core.errors import ConfigError
 from iconotext.nn.dropout import Dropout
-from iconotext.nn.pattern import Geometry
+from iconotext.nn.pattern import Geometry, Rectangle
 from iconotext.nn.schedule import BOTH, Attend, Stream
 from iconotext.nn.streams import Dims, Streams
 
@@ -41,6 +42,13 @@ class Product(nn.Module):
         if mask is not None:
             scores = scores + mask
         return torch.matmul(self.drop(scores.softmax(-1)), v)
+
+
+class Memory(NamedTuple):
+    """The keys and values of tokens that others will read, by row and head."""
+
+    keys: Float[Tensor, "*B H L E"]
+    values: Float[Tensor, "*B H L E"]
 
 
 class Attention(nn.Module):
@@ -99,6 +107,34 @@ class Attention(nn.Module):
             blind = geometry.blind(s, self.layer.reads(s))
             changed[s] = y if blind is None else torch.where(blind, x.to(y.dtype), y)
         return streams.replace(changed)
+
+    def memory(self, x: Float[Tensor, "N D"], rectangle: Rectangle) -> Memory:
+        """The keys and values of the tokens of both streams, which have one set of weights."""
+        rows, length = rectangle.filled.shape
+        keys_values = self._project("text", x)[:, self.width["text"] :]
+        k, v = rectangle.pad(keys_values).view(rows, length, 2, self.heads["text"], -1).permute(2, 0, 3, 1, 4)
+        return Memory(k, v)
+
+    def grow(
+        self, x: Float[Tensor, "B K Q D"], source: Memory, there: Float[Tensor, "B 1 1 1 L"], before: Memory | None
+    ) -> tuple[Float[Tensor, "B K Q D"], Memory]:
+        """Q more tokens of K rows of each source: a token reads the source, what came ``before`` it in its row, and itself.
+
+        ``there`` is added to the scores of the source, to leave out its empty slots. Also gives what comes before the tokens of
+        the next step: all but the last one, whose place is taken then.
+        """
+        heads, flat = self.heads["text"], x.flatten(0, 2)
+        q, k, v = self._project("text", flat).view(*x.shape[:3], 3, heads, -1).permute(3, 0, 1, 4, 2, 5)
+        own = Memory(k, v) if before is None else Memory(*(torch.cat(parts, 3) for parts in zip(before, (k, v))))
+        q = q * (1.0 / math.sqrt(q.shape[-1]))
+        scores = torch.einsum("bkhqe,bhle->bkhql", q, source.keys) + there
+        mine = torch.matmul(q, own.keys.transpose(-1, -2))
+        later = torch.ones_like(mine, dtype=torch.bool).triu(mine.shape[-1] - x.shape[2] + 1)
+        shares = torch.cat([scores, mine.masked_fill(later, torch.finfo(mine.dtype).min)], -1).softmax(-1)
+        first, second = torch.split(shares, [scores.shape[-1], mine.shape[-1]], -1)
+        read = torch.einsum("bkhql,bhle->bkhqe", first, source.values) + torch.matmul(second, own.values)
+        context = read.transpose(2, 3).reshape(flat.shape[0], -1)
+        return self._close("text", flat, context).view(x.shape), Memory(*(part[:, :, :, :-1] for part in own))
 
     def _projected(self, streams: Streams) -> dict[Stream, Tensor]:
         """Queries, keys and values of each stream; of tied streams in one matrix product."""

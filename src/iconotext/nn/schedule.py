@@ -110,6 +110,14 @@ def apart(schedule: Schedule) -> int:
     return next((index for index, meeting in enumerate(meet) if meeting), len(schedule))
 
 
+def one_stream(schedule: Schedule) -> bool:
+    """Whether in every layer all tokens of both streams read each other by the same weights, as in ``joint_layer``."""
+    return all(
+        layer.tied and (layer.streams == BOTH if isinstance(layer, FeedForward) else layer.text == layer.region == BOTH)
+        for layer in schedule
+    )
+
+
 def separable(schedule: Schedule) -> bool:
     """Whether no stream ever reads the other, so that each side can be computed once and kept."""
     return apart(schedule) == len(schedule)

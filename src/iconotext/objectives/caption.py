@@ -16,6 +16,7 @@ from iconotext.core.vocab import Vocab
 from iconotext.heads.vocabulary import VocabularyHead
 from iconotext.objectives.base import HeadContext, Negatives, Targets, View
 from iconotext.objectives.masking import choose_some
+from iconotext.objectives.mix import Mix, every
 from iconotext.objectives.mlm import replace_words
 
 DIVISOR = 1e-5
@@ -76,17 +77,24 @@ class CaptionMLM:
 
     def scores(self, head: nn.Module, view: View, positions: Int[Tensor, "P"]) -> Float[Tensor, "P V"]:
         """The logits of the words at some positions."""
-        projection = PROJECTIONS[view.batch.pattern] if self.projections > 1 else 0
-        return head(view.encoded.text.index_select(0, positions), projection)  # type: ignore[no-any-return]
+        return self.logits(head, view.encoded.text.index_select(0, positions), view.batch.pattern)
+
+    def logits(self, head: nn.Module, states: Float[Tensor, "P D"], pattern: str) -> Float[Tensor, "P V"]:
+        """What the head makes of words' last states."""
+        return head(states, PROJECTIONS[pattern] if self.projections > 1 else 0)  # type: ignore[no-any-return]
 
     def loss(self, head: nn.Module, view: View, targets: Targets) -> Loss:
         """Summed cross entropy at the chosen positions, of the rows that are kept."""
-        each = self._each(self.scores(head, view, targets.positions).float(), targets.values)
+        return self.loss_of(self.scores(head, view, targets.positions), view.batch, targets)
+
+    def loss_of(self, scores: Float[Tensor, "P V"], batch: Batch, targets: Targets) -> Loss:
+        """The loss from the logits at the chosen positions."""
+        each = self._each(scores.float(), targets.values)
         count = each.new_tensor(targets.count)
         if not self.drop:
             return Loss(each.sum(), count)
-        rows = len(view.batch)
-        row = row_of(view.batch.text.offsets)[targets.positions]
+        rows = len(batch)
+        row = row_of(batch.text.offsets)[targets.positions]
         sums = each.new_zeros(rows).index_add(0, row, each)
         kept, which = sums.topk(int(rows * (1 - self.drop)), largest=False)
         return Loss(kept.sum(), torch.bincount(row, minlength=rows)[which].sum() + DIVISOR)
@@ -99,3 +107,9 @@ class CaptionMLM:
         wanted[:, 0] = 0.0
         wanted = wanted.scatter(1, words[:, None], 1 - self.smoothing)
         return nn.functional.kl_div(logits.log_softmax(-1), wanted, reduction="none").sum(-1)
+
+
+def writing(mix: Mix) -> CaptionMLM | None:
+    """What teaches a mix to write: words of captions that are guessed from what is left of them; None where nothing does."""
+    found = (o for o in every(mix) if isinstance(o, CaptionMLM) and o.pattern == "seq2seq")
+    return next(found, None)

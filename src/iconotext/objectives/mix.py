@@ -63,15 +63,18 @@ def choose(mix: Mix, seed: int, index: int, total: int) -> tuple[Objective, ...]
     return (mix,)
 
 
+def every(mix: Mix) -> list[Objective]:
+    """Every objective in the mix, in order; several may have one name."""
+    if isinstance(mix, Together):
+        return [o for part in mix.parts for o in every(part)]
+    if isinstance(mix, OneAtATime | Phases):
+        return [o for _, part in mix.parts for o in every(part)]
+    return [mix]
+
+
 def objectives(mix: Mix) -> tuple[Objective, ...]:
     """Every objective in the mix, each name once."""
-    if isinstance(mix, Together):
-        found = [o for part in mix.parts for o in objectives(part)]
-    elif isinstance(mix, OneAtATime | Phases):
-        found = [o for _, part in mix.parts for o in objectives(part)]
-    else:
-        found = [mix]
-    return tuple({o.name: o for o in found}.values())
+    return tuple({o.name: o for o in every(mix)}.values())
 
 
 def negatives(chosen: Sequence[Objective]) -> Negatives | Rewrites | None:

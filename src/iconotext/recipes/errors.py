@@ -33,7 +33,7 @@ PARTS = ("direction", "asked", "given")
 """The columns that, with the id, name a case."""
 SLICES = ("kind", "asked", "label")
 """The columns that a figure may be broken down by: the first that is there."""
-FIGURES = {"relevance": "NDCG@10"}
+FIGURES = {"relevance": "NDCG@10", "captions": "ROUGE-L"}
 """What a case's accuracy is called where it is not that."""
 
 
@@ -272,8 +272,9 @@ def _right(row: Mapping[str, Any]) -> str:
     """What would have been right, where that is a word."""
     if "options" in row:
         return "" if row["right"] is None else str(row["options"][row["right"]])
-    if row.get("answers"):
-        return str(row["answers"][0])
+    for name in ("answers", "references"):
+        if row.get(name):
+            return str(row[name][0])
     return "" if row.get("label") is None else str(row["label"])
 
 

@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from iconotext.core.errors import DataError
-from iconotext.tasks.metrics.intervals import Figure, figure, percentiles
 
 ORDERS = 4
 """The longest word sequences that count."""
@@ -54,16 +53,6 @@ class CaptionScores:
         parts = zip(self.matched, self.possible, self.lengths)
         return np.array([_bleu(*part) for part in parts])
 
-    def figures(self, seed: int = 0) -> list[Figure]:
-        """The six figures; intervals by bootstrap over pictures, with CIDEr's word weights held fixed."""
-        count, bleu = len(self.images), self.bleu()
-        drawn = percentiles(self.bleu, count, seed, "BLEU")
-        found = [
-            Figure(f"BLEU-{k + 1}", float(bleu[k]), float(drawn[0, k]), float(drawn[1, k]), count)
-            for k in range(ORDERS)
-        ]
-        return [*found, figure("ROUGE-L", self.rouge_l, seed=seed), figure("CIDEr", self.cider, seed=seed)]
-
 
 def evaluate(captions: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> CaptionScores:
     """The scores of one caption an image; all texts tokenised before, with single spaces between tokens.
@@ -82,7 +71,7 @@ def evaluate(captions: Mapping[str, str], references: Mapping[str, Sequence[str]
     counts = [_counts(ours, theirs) for ours, theirs in zip(said, given)]
     return CaptionScores(
         images,
-        np.array([_rouge_l(captions[image], references[image]) for image in images]),
+        np.array([rouge_l(captions[image], references[image]) for image in images]),
         _cider(said, given),
         np.array([matched for matched, _, _ in counts], np.int64),
         np.array([possible for _, possible, _ in counts], np.int64),
@@ -121,8 +110,8 @@ def _bleu(
     return shares ** (1 / np.arange(1, ORDERS + 1)) * brevity
 
 
-def _rouge_l(said: str, given: Sequence[str]) -> float:
-    """The longest common subsequence; an empty text counts as one empty word, as in the original."""
+def rouge_l(said: str, given: Sequence[str]) -> float:
+    """ROUGE-L of a caption: its longest common subsequence with a reference; no text is one empty word, as in the original."""
     words = said.split(" ")
     pairs = [(_common(words, reference.split(" ")), len(reference.split(" "))) for reference in given]
     precision = max(common / len(words) for common, _ in pairs)
