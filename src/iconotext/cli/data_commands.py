@@ -59,6 +59,17 @@ DATA_COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "clean",
+        "Find the texts that do not belong to their pictures, and make a data set without them.",
+        recipe="clean",
+        options="CleanOptions",
+        examples=(
+            "iconotext clean data/web --model runs/uniter --store data/regions --out runs/clean",
+            "iconotext clean data/web --model runs/uniter --store data/regions --out runs/clean --remove 0.2",
+            "iconotext clean data/web --model runs/uniter --store data/regions --out runs/clean --weigh",
+        ),
+    ),
+    Command(
         "artefacts",
         "List the weights and corpora that are known by hash, and whether they are here.",
         recipe="artefacts",
