@@ -39,6 +39,13 @@ from iconotext.data.shard import open_shard, shapes_of
 
 TRACED = ("extract", "import-features")
 """Commands that write a region store; which pictures they work on is noted."""
+NEEDS = {
+    "ingest": ("world",),
+    "extract": ("world",),
+    "pretrain": ("world", "extract"),
+    "finetune": ("world", "extract", "pretrain"),
+}
+"""Commands whose output another command reads."""
 STEPS = ["--steps", "60", "--batch", "16", "--precision", "fp32", "--save-every", "5", "--log-every", "1"]
 
 
@@ -229,6 +236,9 @@ def main() -> None:
     base = args.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     base.mkdir(parents=True, exist_ok=True)
     for name in args.only:
+        for other in NEEDS.get(name, ()):
+            if not (base / other).is_dir():
+                whole(commands(base, base / other)[other])
         if name == "ingest":
             pictures(base)
         if name == "import-features":

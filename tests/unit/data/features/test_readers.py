@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -132,6 +133,45 @@ def test_a_cut_environment_is_refused_before_it_is_read(tmp_path: Path) -> None:
     (folder / "data.mdb").write_bytes(whole[:100])
     with pytest.raises(DataError, match="no LMDB"):
         Database(folder)
+
+
+def overwrite(folder: Path, nodes: Sequence[int]) -> None:
+    """Has some places of the only leaf page point behind the file: LMDB follows them, and the system ends the process."""
+    file = folder / "data.mdb"
+    data, page = bytearray(file.read_bytes()), 2 * 4096
+    assert struct.unpack_from("<H", data, page + 10) == (2,), "a leaf"
+    for node in nodes:
+        struct.pack_into("<H", data, page + 16 + 2 * node, 0xFFF0)
+    file.write_bytes(data)
+
+
+def test_an_overwritten_page_is_an_error_and_not_the_end(tmp_path: Path) -> None:
+    names = [str(number) for number in range(5)]
+    folder = samples.write_vilbert(tmp_path / "some", names)
+    overwrite(folder, [0])
+    with closing(open_features(folder)) as source:
+        zero, one, *others = source.entries()
+        for lost in (zero, one):  # The search for 1 comes by 0.
+            with pytest.raises(DataError, match=r"this LMDB is damaged .record '\d'"):
+                lost.read()
+        assert [entry.read().image_id for entry in others] == ["2", "3", "4"]
+    for listed in (True, False):
+        records = {name.encode(): pickle.dumps(samples.vilbert(name)) for name in names}
+        keys = {b"keys": pickle.dumps(list(records))} if listed else {}
+        folder = samples.write_lmdb(tmp_path / f"all {listed}", records | keys)
+        overwrite(folder, range(len(records | keys)))
+        with pytest.raises(DataError, match=r"data\.mdb: this LMDB is damaged"):
+            open_features(folder)
+
+
+def test_a_child_that_reads_ends_with_its_source(tmp_path: Path) -> None:
+    database = Database(samples.write_vilbert(tmp_path / "x", ["a"]))
+    child = database._child
+    assert child is not None
+    assert child.poll() is None
+    database.close()
+    assert child.poll() is not None
+    database.close()
 
 
 def test_without_a_list_of_keys_all_records_are_read(tmp_path: Path) -> None:
