@@ -15,7 +15,8 @@ from tyro.conf import Positional, arg
 from iconotext.core.errors import ConfigError
 from iconotext.explain.systems.counts import USUAL
 from iconotext.explain.systems.diff import differences, own
-from iconotext.explain.systems.page import BEGIN, COLUMNS, between, files, numbers, row
+from iconotext.explain.systems.forms import heads
+from iconotext.explain.systems.page import BEGIN, COLUMNS, TUNED, between, files, numbers, row
 from iconotext.explain.systems.words import drawn, lines
 from iconotext.recipes.named import page_of
 from iconotext.systems import SYSTEMS
@@ -74,6 +75,8 @@ def run(options: SystemsOptions) -> None:
     console.print(drawn(page), markup=False, soft_wrap=True)
     console.print()
     show(console, lines(page))
+    console.print(f"\n[bold]fine-tuning[/bold]  {TUNED}")
+    show(console, heads(page))
     console.print(f"\n[bold]With {USUAL.said()}[/bold]")
     show(console, numbers(page).items())
     alone = own(page, [other for other in SYSTEMS.values() if other.name != page.name])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from iconotext.explain.systems.forms import heads, seen
 from iconotext.explain.systems.words import called, layers, mixture, plain_lines, said, settings
 from iconotext.models.system import System
 from iconotext.objectives.mix import objectives
 
-WHOLE = ("streams", "schedule")
+WHOLE = ("streams", "schedule", "attention", "fine-tuning")
 """Parts that are one thing, not several."""
 
 
@@ -23,7 +24,8 @@ def things(page: System) -> dict[str, tuple[Any, ...]]:
         "pooled": (page.pool,),
         "layout": tuple(settings(page.layout)),
         "objectives": objectives(page.mix),
-        "tasks": tuple(task.name.replace("_", " ") for task in page.tasks),
+        "attention": (seen(page),),
+        "fine-tuning": tuple(f"{task}, {head}" for task, head in heads(page)),
     }
 
 
@@ -60,7 +62,13 @@ def differences(one: System, other: System) -> Iterator[tuple[str, str]]:
         if told:
             yield part, told
     whole, others = (
-        {"schedule": layers(page.schedule), "mix": mixture(page.mix), **dict(plain_lines(page))}
+        {
+            "schedule": layers(page.schedule),
+            "attention": seen(page),
+            "mix": mixture(page.mix),
+            **dict(plain_lines(page)),
+            **dict(heads(page)),
+        }
         for page in (one, other)
     )
     yield from _unlike(one, other, whole, others)
@@ -70,9 +78,10 @@ def _unlike(
     one: System, other: System, mine: Mapping[str, str], theirs: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Parts that are one text each, where the texts differ."""
-    for part, text in mine.items():
-        if text != theirs[part]:
-            yield part, f"{one.title}: {text}; {other.title}: {theirs[part]}"
+    for part in {**mine, **theirs}:
+        text, against = mine.get(part, "none"), theirs.get(part, "none")
+        if text != against:
+            yield part, f"{one.title}: {text}; {other.title}: {against}"
 
 
 def _apart(one: str, mine: Sequence[Any], other: str, theirs: Sequence[Any]) -> Iterator[str]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from iconotext.explain.systems.counts import USUAL, built, flops, parameters, tokens
 from iconotext.explain.systems.diff import own
+from iconotext.explain.systems.forms import heads
 from iconotext.explain.systems.words import cited, drawn, layers, lines, manner, objective_names
 from iconotext.models.system import System
 
 BEGIN, END = "<!-- systems: made by `make pages` -->", "<!-- end of systems -->"
+TUNED = "The head of each task: that of the system's papers where they do the task, and the usual one elsewhere."
 COLUMNS = ("system", "streams", "schedule", "location", "objectives", "mix", "paper")
 
 
@@ -54,6 +56,8 @@ def markdown(page: System, others: Sequence[System]) -> str:
         page.paper + ".",
         f"```\n{drawn(page)}\n```",
         "\n".join(["| | |", "|---|---|", *facts]),
+        f"## Fine-tuning\n{TUNED}",
+        "\n".join(["| | |", "|---|---|", *(f"| {task} | {head} |" for task, head in heads(page))]),
         f"## Numbers\nWith {USUAL.said()}.",
         "\n".join(["| | |", "|---|---:|", *counted]),
     ]
@@ -75,7 +79,6 @@ def markdown(page: System, others: Sequence[System]) -> str:
 def files(systems: Mapping[str, System]) -> dict[str, str]:
     """Every page of ``docs/systems`` by its file name."""
     pages = list(systems.values())
-    made = "Made from the pages in `src/iconotext/systems` by `make pages`."
     made = "Made from the pages in `src/iconotext/systems` by `make pages`."
     index = f"# Systems\n\n{table(pages, '')}\n\n{made}\n"
     return {"README.md": index, **{f"{page.name}.md": markdown(page, pages) for page in pages}}

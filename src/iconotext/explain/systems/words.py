@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from iconotext.explain.systems.forms import seen
 from iconotext.models.system import System
 from iconotext.nn.schedule import (
     Attend,
@@ -174,13 +175,11 @@ def lines(page: System) -> Iterator[tuple[str, str]]:
     yield "words", said(page.text.terms)
     yield "regions", "; ".join(filter(None, (said(page.region.terms), *settings(page.region, ("terms",))))) or "none"
     yield "schedule", layers(page.schedule)
+    yield "attention", seen(page)
     yield "pooled", said(page.pool)
     yield "layout", ", ".join(settings(page.layout)) or "as usual"
     yield "objectives", "; ".join(map(said, objectives(page.mix)))
     yield "mix", mixture(page.mix)
-    yield "answers", f"{said(page.answer.kind)}, {page.answer.hidden:g} times as wide as the pooled pair"
-    if page.tasks:
-        yield "tasks", ", ".join(task.name.replace("_", " ") for task in page.tasks)
     yield from plain_lines(page)
     yield "sizes", ", ".join(("base", *page.sizes))
 

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from iconotext.explain.systems.diff import differences, own
+from iconotext.heads import AnswerHeadKind, Downstream, TaskHead
 from iconotext.systems import SYSTEMS
 from iconotext.systems.uniter import UNITER
 from iconotext.systems.vilbert import VILBERT
@@ -35,8 +36,23 @@ def test_every_field_that_decides_something_shows() -> None:
         {"dropout": 0.0},
         {"init": 0.0},
         {"mix": VILBERT.mix},
+        {"downstream": Downstream("sigmoid", 2.0, "softmax", images="attention", class_hidden=1.0)},
+        {"answer": AnswerHeadKind("transform", hidden=1.0)},
+        {"tasks": (TaskHead("vqa"),)},
     ):
         assert list(differences(UNITER, dataclasses.replace(UNITER, title="other", **change))), change
+
+
+def test_who_sees_whom_and_the_heads_of_tasks() -> None:
+    told = dict(differences(UNITER, SYSTEMS["vlp"]))
+    assert told["attention"].startswith("UNITER: every token sees all that its stream reads; Unified VLP: 0.75 of the")
+    assert told["expressions"].startswith("UNITER: a share among the regions; Unified VLP: a yes or no of each")
+    assert told["questions"].endswith(
+        "Unified VLP: linear, ReLU, linear, from the product of the first two words; a hidden layer 2 times as wide"
+    )
+    alone = dict(differences(UNITER, SYSTEMS["bert"]))
+    assert alone["entailment"] == "UNITER: three classes; a hidden layer 2 times as wide; BERT: none"
+    assert dict(differences(SYSTEMS["bert"], UNITER))["entailment"].startswith("BERT: none; UNITER: three")
 
 
 def test_what_is_its_own() -> None:
