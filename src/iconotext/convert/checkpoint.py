@@ -80,7 +80,8 @@ def recognise(
 ) -> Release:
     """The release whose names and shapes a checkpoint has, every one of them.
 
-    ``config`` is what lies beside it; None takes each release's published one.
+    ``config`` is what lies beside it; None takes each release's published one. Where several fit, the one is meant whose
+    marks it has.
 
     Raises:
         ConfigError: several releases have them, or none; the message says what kept the nearest from it.
@@ -100,6 +101,8 @@ def recognise(
                 fitting.append(release)
         except IconotextError as error:
             nearest = max(nearest, (near, f" The nearest is {release.name}: {error}"))
+    marked = [release for release in fitting if set(release.marks) & set(config or ())]
+    fitting = marked if len(marked) == 1 else fitting
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

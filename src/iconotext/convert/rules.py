@@ -88,6 +88,7 @@ class Release:
     ``renamed`` maps how names begin in some files to how they begin in ours: a wrapper's prefix, or one that is left out.
     ``ties`` maps a name that repeats a tensor to that tensor's name: a file may have either or both, but not two that differ.
     ``optional`` are parts of ours (prefixes) that a file may lack as a whole; each head is such a part in any case.
+    ``marks`` are settings that no other release of this layout has in its config.
     ``published`` is the config of the base model, for a file that has none beside it.
     ``config`` makes the config of a page and the model's sizes, where models are written in this layout as well.
     """
@@ -101,6 +102,7 @@ class Release:
     renamed: Mapping[str, str] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     published: Mapping[str, Any] = field(default_factory=dict)
     config: Callable[[System, Mapping[str, int]], dict[str, Any]] | None = None
 

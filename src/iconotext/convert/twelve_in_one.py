@@ -119,5 +119,6 @@ RELEASE = Release(
     dropped={"biOutput.q_dense": "never used by the original's forward pass"},
     ties=vilbert.RELEASE.ties,
     optional=("trunk.text.tables.task",),
+    marks=("visual_target", "task_specific_tokens", "dynamic_attention"),
     published=vilbert.RELEASE.published,
 )

@@ -131,7 +131,9 @@ RELEASE = Release(
     sizes=sizes,
     dropped={
         "biOutput.q_dense": "never used by the original's forward pass",
-        **dict.fromkeys(("vil_prediction.", "vil_logit.", "vision_logit.", "linguisic_logit."), "the head of a task"),
+        **dict.fromkeys(
+            ("vil_prediction.main.", "vil_logit.", "vision_logit.", "linguisic_logit."), "the head of a task"
+        ),
     },
     ties={"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"},
     published={

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from iconotext.convert import RELEASES, convert
+from iconotext.convert import RELEASES, convert, recognise
 from iconotext.convert.twelve_in_one import RELEASE, TASKS, rules, system
-from iconotext.core.errors import DataError
+from iconotext.core.errors import ConfigError, DataError
 from iconotext.heads.pool import Product, Sum
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.trunk import count_parameters
@@ -77,6 +77,21 @@ def test_task_tokens_are_optional_unless_the_config_says() -> None:
     page = system(CONFIG | {"task_specific_tokens": False})
     assert not any(isinstance(term, TaskToken) for term in page.text.terms)
     assert any(isinstance(term, TaskToken) for term in system(CONFIG | {"task_specific_tokens": True}).text.terms)
+
+
+def test_what_tells_it_from_vilbert() -> None:
+    """Without any mark the two have the same names and shapes, and it has to be said which is meant."""
+    plain = CONFIG | {"task_specific_tokens": False}
+    bare = written(plain)
+    either = [RELEASES["vilbert_beta"], RELEASE]
+    with pytest.raises(ConfigError, match="may be vilbert_beta or vilbert_multitask: say which"):
+        recognise(either, bare, CONFIG)
+    for mark in ("visual_target", "dynamic_attention", "task_specific_tokens"):
+        assert recognise(either, bare, CONFIG | {mark: 0}) is RELEASE
+    assert recognise(either, written(CONFIG), CONFIG) is RELEASE
+    assert recognise(either, written(plain, tasks={"vqa": 3}), CONFIG) is RELEASE
+    beta = bare | {f"vil_prediction.main.{i}.weight_v": torch.zeros(2, 2) for i in (0, 3)}
+    assert recognise(either, beta, CONFIG) is either[0]
 
 
 def test_heads_of_tasks_come_as_far_as_they_are_there() -> None:
