@@ -21,11 +21,13 @@ class TaskHead:
 
     ``reads``: the pooled rows, two pooled rows side by side (two images of one statement follow each other in the batch),
     every word, or every region. ``hidden`` is the width of a hidden layer as a multiple of what is read, 0 for one linear map.
+    ``answers`` are what the scores of a trained head stand for, where they are answers and known.
     """
 
     name: str
     reads: Literal["pooled", "two pooled", "text", "region"] = "pooled"
     hidden: float = 0.0
+    answers: tuple[str, ...] = ()
 
 
 Options = Literal["softmax", "sigmoid"]

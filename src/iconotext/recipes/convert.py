@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tyro.conf import Positional, arg
 
 from iconotext.convert import RELEASES, Release, convert, recognise
+from iconotext.convert.answers import named
 from iconotext.convert.carry import modern_names
 from iconotext.convert.export import export, remaining
 from iconotext.convert.read import Source, read, read_config
@@ -53,6 +54,9 @@ class ConvertOptions:
     """The JSON config that it was trained with; None takes config.json beside it, else the published base size."""
     tokenizer: Path | None = None
     """Its tokenizer.json or vocab.txt; None takes the one beside it."""
+    answers: tuple[Path, ...] = ()
+    """What the scores of its heads for questions stand for: all_ans.json, trainval_label2ans.pkl, or an answer a line; each
+    belongs to the head with as many scores. Fine-tuning begins with what is known of the same answers."""
     store: Path | None = None
     """The region store with the features that it was trained on; their fingerprint is kept with the model."""
 
@@ -81,6 +85,7 @@ def take_in(options: ConvertOptions, console: Console) -> None:
         raise ConfigError(f"{release.name}: give the config that {options.source} was trained with (--config FILE).")
     torch.manual_seed(0)  # heads that the checkpoint lacks begin the same each time
     model, carried = convert(release, release.published if config is None else config, source.state)
+    model.system = named(model, options.answers)
     tokenizer = tokenizer_of(options, source, model)
     features = features_of(options, release, model)
     about = {"command": "convert", "release": release.name, "options": to_data(options), "new": carried.unfilled}
@@ -114,7 +119,7 @@ def write_out(options: ConvertOptions, console: Console) -> None:
         raise ConfigError(f"Nothing is written as {options.to!r}; there are: {writable}.")
     saved = load(options.source)
     if not isinstance(saved.model, PretrainModel):
-        raise ConfigError(f"{options.source} is fine-tuned for {saved.model.task.name}; convert the pre-trained run.")
+        raise ConfigError(f"{options.source} is fine-tuned for {saved.task}; convert the pre-trained run.")
     config, state = export(saved.model, release)
     with atomically(options.out) as folder:
         write_json(folder / "config.json", config)

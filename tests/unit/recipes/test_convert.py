@@ -13,11 +13,12 @@ from recorded import recorded
 from safetensors.torch import load_file, save_file
 from samples import shake
 from torch import Tensor
-from toy_data import FEATURES, PRINT, THINGS, make_data, make_store, make_words
+from toy_data import COLOURS, FEATURES, PRINT, THINGS, make_data, make_store, make_words
 
 import iconotext
 from iconotext.convert import RELEASES, Release
 from iconotext.core.errors import ConfigError, DataError, FingerprintError, MissingPiece
+from iconotext.data.words import Words
 from iconotext.models.checkpoint import load
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.task import TaskModel
@@ -44,10 +45,12 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def published(release: Release, config: Mapping[str, Any], vocabulary: int) -> tuple[PretrainModel, dict[str, Tensor]]:
+def published(
+    release: Release, config: Mapping[str, Any], vocabulary: int, attributes: int = 0
+) -> tuple[PretrainModel, dict[str, Tensor]]:
     """A model with random weights, and the same weights as the release names them."""
     torch.manual_seed(0)
-    model = PretrainModel(release.system(config), vocabulary, FEATURES, len(THINGS) + 1)
+    model = PretrainModel(release.system(config), vocabulary, FEATURES, len(THINGS) + 1, attributes)
     shake(model)
     own, state = model.state_dict(), {}
     for rule in release.rules(model.system):
@@ -99,6 +102,34 @@ def test_it_trains_on(folder: Path, tmp_path: Path) -> None:
     few = {"steps": 2, "batch": 4, "workers": 0, "precision": "fp32", "evaluate_on": 0}
     finetune.run(finetune.FinetuneOptions(VqaOptions(1), **given, **few))
     assert isinstance(load(tmp_path / "vqa").model, TaskModel)
+
+
+def test_answers_that_its_head_knows_are_taken_over(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fine-tuning begins with the rows of the answers of the same text, as LXMERT's code does."""
+    layers = {"llayers": 1, "xlayers": 1, "rlayers": 1, "num_answers": 19}
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | layers))
+    words = Words.load(folder / "tokenizer.json").vocab.size
+    model, state = published(RELEASES["lxmert"], CONFIG | layers, words, len(COLOURS))
+    torch.save(state, tmp_path / "lxmert.bin")
+    answers = ["Red", "no", *map(str, range(17))]
+    (tmp_path / "all_ans.json").write_text(json.dumps([{"ans": answer} for answer in answers]))
+    given = {"tokenizer": folder / "tokenizer.json", "store": folder / "store", "config": tmp_path / "config.json"}
+    converted = ConvertOptions(tmp_path / "lxmert.bin", tmp_path / "run", answers=(tmp_path / "all_ans.json",), **given)
+    run(converted)
+    begin = {"data": folder / "data", "store": folder / "store", "start": tmp_path / "run", "out": tmp_path / "vqa"}
+    few = {"steps": 1, "batch": 4, "workers": 0, "precision": "fp32", "evaluate_on": 0, "learning_rate": 0.0}
+    finetune.run(finetune.FinetuneOptions(VqaOptions(1), **begin, **few))
+    told = "2 of 5 answers begin as the head iqa knows them."
+    assert told in capsys.readouterr().err
+    saved = load(tmp_path / "vqa")
+    assert saved.run["head"] == [told]
+    assert isinstance(saved.model, TaskModel)
+    for theirs, answer in enumerate(("red", "no")):
+        ours = saved.model.task.answers.index(answer)
+        known = model.heads["iqa"].layers[-1].weight[theirs]
+        assert torch.equal(saved.model.head.layers[-1].weight[ours], known)
 
 
 def test_without_a_head_the_rest_is_taken_and_the_head_is_new(
