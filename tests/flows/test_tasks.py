@@ -76,5 +76,5 @@ def test_a_task_without_the_picture_or_without_the_words(made: Path, tmp_path: P
 
 def test_what_the_world_writes(made: Path) -> None:
     tables = DataSet.open(made / "world").tables
-    source = {"retrieval": "texts", "relevance": "queries"}
+    source = {"retrieval": "texts", "relevance": "queries", "grounding": "phrases"}
     assert all(source.get(task, task) in tables for task in tasks())

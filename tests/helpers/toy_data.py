@@ -79,6 +79,16 @@ def expressions(image_id: str) -> list[tuple[str, int, list[float]]]:
     return [(f"the {COLOURS[paint]} {THINGS[thing]}", i, box) for i, ((thing, paint), box) in enumerate(things)]
 
 
+def phrases(image_id: str) -> list[tuple[str, list[tuple[int, tuple[int, int]]]]]:
+    """(caption, its phrases: which thing, where it begins and ends in letters)."""
+    names = [named(thing, paint) for thing, paint in scene(image_id)[:2]]
+    (pair, _, _), (one, _, _) = texts(image_id)
+    found = [[(i, pair.index(name)) for i, name in enumerate(names)], [(1, one.index(names[1]))]]
+    return [
+        (text, [(i, (begin, begin + len(names[i]))) for i, begin in places]) for text, places in zip((pair, one), found)
+    ]
+
+
 def choice(image_id: str) -> tuple[str, list[str], int, list[str], int]:
     """A question on the first thing's colour, three answers, the right one, three reasons, the right one."""
     (thing, paint), (other, tint) = scene(image_id)[:2]
@@ -167,6 +177,11 @@ def tables_of(split: str, images: Sequence[str]) -> dict[str, list[dict[str, Any
         for text, thing, box in expressions(image):
             found = {"expression_id": f"{image}-e{thing}", "text": text, "object": thing, "box": box}
             rows.setdefault("expressions", []).append({**own, **found})
+        for n, (text, spans) in enumerate(phrases(image)):
+            meant = [(THINGS[scene(image)[thing][0]], [boxes[thing]]) for thing, _ in spans]
+            entry = {"sentence_id": f"{image}-t{n}", "text": text, "spans": [span for _, span in spans]}
+            entry |= {"entities": [str(thing) for thing, _ in spans], "types": [[kind] for kind, _ in meant]}
+            rows.setdefault("phrases", []).append({**own, **entry, "boxes": [found for _, found in meant]})
         question, answers, answer, reasons, reason = choice(image)
         options = {"answers": answers, "answer": answer, "reasons": reasons, "reason": reason, "objects": [0]}
         rows.setdefault("choices", []).append({**own, "choice_id": f"{image}-c", "question": question, **options})

@@ -68,6 +68,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
         Command(
+            "finetune grounding",
+            "Fine-tune a pre-trained model to find what each phrase of a sentence means.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="grounding",
+            examples=(
+                "iconotext finetune grounding --from runs/uniter --data data/world --store data/regions --out runs/phrases",
+            ),
+        ),
+        Command(
             "finetune choices",
             "Fine-tune a pre-trained model to choose an answer, and the reason for it, among several.",
             recipe="finetune",
@@ -169,6 +179,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             options="GroundOptions",
             run="ground",
             examples=('iconotext use ground runs/refer photo.png "the red car on the left" --out found.png',),
+        ),
+        Command(
+            "use phrases",
+            "Find what each phrase of a sentence means in a picture, and draw them all.",
+            recipe="using",
+            options="PhrasesOptions",
+            run="phrases",
+            examples=('iconotext use phrases runs/phrases photo.png "[a red car] left of [two dogs]" --out found.png',),
         ),
         Command(
             "use compare",

@@ -112,6 +112,7 @@ class Batch:
     global position in the epoch. ``group`` is the number of consecutive rows that form one example (1 for pre-training).
     ``hidden_read`` False: no token reads a hidden region, itself included.
     ``answers`` numbers the answer where the text is a question, -1 where there is none (left out: everywhere).
+    ``phrases`` are the packed words at which the phrases of each row are read, -1 where a row has no more (left out: none).
     """
 
     text: Text
@@ -122,10 +123,13 @@ class Batch:
     hidden_read: bool = True
     group: int = 1
     answers: Int[Tensor, "B"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    phrases: Int[Tensor, "B P"] = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.long))
 
     def __post_init__(self) -> None:
         if self.answers.shape != self.position.shape:
             object.__setattr__(self, "answers", torch.full_like(self.position, -1))
+        if len(self.phrases) != len(self.position):
+            object.__setattr__(self, "phrases", self.position.new_zeros(len(self.position), 0))
 
     def __len__(self) -> int:
         return self.matched.numel()

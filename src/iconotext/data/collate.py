@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -55,6 +55,24 @@ class Seating:
         """Regions of a row that are read."""
         return 0 if self.sees == "text" else self.max_regions
 
+    @property
+    def before(self) -> int:
+        """Special tokens before the words of a row."""
+        return 1 + self.image_first + (self.task is not None)
+
+    def phrases(self, text: Text, tokens: TokenTable, last: Sequence[NDArray[np.int64]]) -> Int[Tensor, "B P"]:
+        """Where the phrases of each row, which end with the tokens ``last`` of its text, are read in the packed words.
+
+        A phrase that was cut off is read at the last word that is left; without words, at the special token before them.
+        -1 where a row has no more phrases.
+        """
+        kept = np.minimum(tokens.lengths, self.most_words)
+        begins = text.offsets[:-1].tolist()
+        out = np.full((len(last), max((len(row) for row in last), default=0)), -1)
+        for i, row in enumerate(last):
+            out[i, : len(row)] = begins[i] + self.before + np.minimum(row, kept[i] - 1)
+        return torch.from_numpy(out)
+
     def batch(
         self,
         tokens: TokenTable,
@@ -86,7 +104,7 @@ class Seating:
         """
         kept = np.minimum(tokens.lengths, self.most_words)
         named = self.task is not None
-        before, after = 1 + self.image_first + named, 1 + self.end_token
+        before, after = self.before, 1 + self.end_token
         lengths = kept + before + after
         offsets = np.concatenate([[0], lengths.cumsum()])
         row = np.repeat(np.arange(len(kept)), lengths)

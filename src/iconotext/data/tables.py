@@ -61,6 +61,16 @@ _FIELDS: dict[str, dict[str, pa.DataType]] = {
         "box": pa.list_(pa.float32(), 4),
         "language": _S,
     },
+    "phrases": {
+        "sentence_id": _S,
+        "image_id": _S,
+        "text": _S,
+        "spans": pa.list_(pa.list_(_I, 2)),
+        "entities": pa.list_(_S),
+        "types": pa.list_(pa.list_(_S)),
+        "boxes": pa.list_(pa.list_(pa.list_(pa.float32(), 4))),
+        "language": _S,
+    },
     "entailment": {
         "entailment_id": _S,
         "image_id": _S,

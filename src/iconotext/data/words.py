@@ -161,6 +161,16 @@ class Words:
         word = np.fromiter(words, np.int32, sum(lengths))
         return TokenTable(ids, word, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64))
 
+    def ends(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> list[NDArray[np.int64]]:
+        """For each text the number of the last token of each of its spans of letters (begin, end).
+
+        Where nothing of a span became a token it is the token before it, -1 at the beginning of the text.
+        """
+        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        starts = [np.array([begin for begin, _ in item.offsets]) for item in found]
+        last = [np.array([end for _, end in row], np.int64) for row in spans]
+        return [np.searchsorted(mine, row) - 1 for mine, row in zip(starts, last, strict=True)]
+
     def token(self, number: int) -> str:
         """The piece of an id."""
         return str(self.tokenizer.id_to_token(number))

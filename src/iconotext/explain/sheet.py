@@ -51,7 +51,7 @@ def _font(text: str) -> Font:
 
 def _wrapped(text: str, font: Font, width: int) -> str:
     """The lines, cut where they would be wider than the picture."""
-    widest = max((font.getlength(letter) for letter in text), default=1.0)
-    usual = sum(font.getlength(letter) for letter in text) / len(text) if text else 1.0
-    letters = max(1, int(width / max(1.0, min(widest, 1.15 * usual))))
-    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, letters) or [""])
+    lines = text.splitlines()
+    wide = [font.getlength(letter) for line in lines for letter in line] or [1.0]
+    letters = max(1, int(width / max(1.0, min(max(wide), 1.15 * sum(wide) / len(wide)))))
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, letters) or [""])

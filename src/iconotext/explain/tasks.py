@@ -16,6 +16,7 @@ TITLES = {
     "choices": "choices among answers and reasons",
     "statements": "statements on two pictures",
     "expressions": "referring expressions",
+    "grounding": "phrase grounding",
     "entailment": "visual entailment",
     "retrieval": "image and text retrieval",
     "relevance": "relevance of products to queries",

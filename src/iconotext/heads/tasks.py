@@ -125,22 +125,20 @@ def side_by_side(encoded: Encoded) -> tuple[Float[Tensor, "B L D"], Bool[Tensor,
 class PhraseAttention(nn.Module):
     """How well each region fits each phrase: the products of one attention head, from a phrase's word to the regions.
 
-    There is no softmax yet; that is the loss's affair. In fp32 throughout, so that an order has no false ties. Source:
-    `FlickrAttention` of uclanlp/visualbert, without its map of values, which nothing uses.
+    -inf where a row has no more of either; the softmax is the loss's affair. In fp32, so that an order has no false ties.
+    Source: `FlickrAttention` of uclanlp/visualbert, without its map of values, which nothing uses.
     """
 
     def __init__(self, text: int, region: int, width: int) -> None:
         super().__init__()
         self.query, self.key = nn.Linear(text, width), nn.Linear(region, width)
 
-    def forward(
-        self, encoded: Encoded, phrases: Int[Tensor, "B P"], kept: Bool[Tensor, "M"]
-    ) -> Float[Tensor, "B P R"]:
+    def forward(self, encoded: Encoded, phrases: Int[Tensor, "B P"], kept: Bool[Tensor, "M"]) -> Float[Tensor, "B P R"]:
         with torch.autocast(encoded.text.device.type, enabled=False):
             query, key = self.query(encoded.text.float()[phrases.clamp(min=0)]), self.key(encoded.region.float())
-            nothing = by_row(key.new_zeros(len(key)), kept, encoded.region_offsets)
-            keys = by_row(key, kept, encoded.region_offsets, 0.0)
-            return query @ keys.mT / math.sqrt(query.shape[-1]) + nothing[:, None]  # type: ignore[no-any-return]
+            there = by_row(key.new_zeros(len(key)), kept, encoded.region_offsets).isfinite()
+            scores = query @ by_row(key, kept, encoded.region_offsets, 0.0).mT / math.sqrt(query.shape[-1])
+            return scores.masked_fill(~there[:, None] | (phrases < 0)[..., None], -torch.inf)  # type: ignore[no-any-return]
 
 
 def by_row(

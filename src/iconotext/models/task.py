@@ -16,7 +16,7 @@ from iconotext.core.batch import Batch
 from iconotext.core.errors import ConfigError
 from iconotext.heads.answer import AnswerHead
 from iconotext.heads.pool import pooled_width
-from iconotext.heads.tasks import PairedAttention, TaskHead, TaskScores, by_row
+from iconotext.heads.tasks import PairedAttention, PhraseAttention, TaskHead, TaskScores, by_row
 from iconotext.models.system import System
 from iconotext.models.trunk import Trunk, dims_of
 from iconotext.nn.init import initialise
@@ -31,12 +31,13 @@ class TaskKind:
 
     "answer" scores ``answers`` with the page's answer head, "class" with a head of ``hidden`` width (a multiple of what is
     read, 0 for one linear map); "two" reads two rows side by side for that, "attended" lets them attend to each other.
-    "score" gives one number a pair, a column each; "region" one a region of the image. ``form`` is the task's own affair.
+    "score" gives one number a pair, a column each; "region" one a region of the image; "phrases" one a region for each phrase
+    of the text. ``form`` is the task's own affair.
     ``segments`` are the rows of the segment tables that new ones, behind the page's own, begin as.
     """
 
     name: str
-    head: Literal["answer", "score", "class", "two", "attended", "region"]
+    head: Literal["answer", "score", "class", "two", "attended", "region", "phrases"]
     answers: tuple[str, ...] = ()
     hidden: float = 0.0
     form: str = ""
@@ -68,8 +69,11 @@ class TaskModel(nn.Module):
         self.head = head_of(task, system)
         initialise(self.head, system.init)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "E A"]:
-        """Scores of each group of rows: one column an answer, a pair or a region (-inf where a row has no more regions)."""
+    def forward(self, batch: Batch) -> Float[Tensor, "E *A"]:
+        """Scores of each group of rows: one column an answer, a pair or a region (-inf where a row has no more regions).
+
+        The head "phrases" gives such a row for each phrase of the longest list, all -inf where a text has no more.
+        """
         return scores_of(self.trunk, self.head, self.task, batch)
 
     def begin_with(self, trunk: Mapping[str, Tensor]) -> None:
@@ -77,11 +81,13 @@ class TaskModel(nn.Module):
         self.trunk.load_state_dict(fitting(trunk, self.trunk.state_dict(), self.task.segments))
 
 
-def scores_of(trunk: Trunk, head: nn.Module, task: TaskKind, batch: Batch) -> Float[Tensor, "E A"]:
+def scores_of(trunk: Trunk, head: nn.Module, task: TaskKind, batch: Batch) -> Float[Tensor, "E *A"]:
     """What a task's head says of each group of rows; see ``TaskModel``."""
     encoded, kind = trunk(batch), task.head
     if kind == "region":
         return by_row(head(encoded.region)[:, 0], ~batch.region.whole, batch.region.offsets)
+    if kind == "phrases":
+        return head(encoded, batch.phrases, ~batch.region.whole)  # type: ignore[no-any-return]
     if kind == "attended":
         return head(encoded)  # type: ignore[no-any-return]
     pooled = partial(trunk.pool, encoded)
@@ -111,6 +117,8 @@ def head_of(task: TaskKind, system: System) -> nn.Module:
         return AnswerHead(system.answer, system.answer.width(system.width, pooled), outputs, system.eps)
     if task.head == "score" and not task.hidden:
         return nn.Linear(pooled, 1)
+    if task.head == "phrases":
+        return PhraseAttention(system.width, system.region_width, system.width // system.heads)
     if task.head == "attended":
         if system.width != system.region_width:
             raise ConfigError(

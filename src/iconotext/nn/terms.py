@@ -150,6 +150,7 @@ class TaskToken:
         ("statements", 12),
         ("entailment", 13),
         ("gqa", 15),
+        ("grounding", 18),
     )
 
 

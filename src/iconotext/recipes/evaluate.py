@@ -143,13 +143,13 @@ def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
             if look == sees != "both":
                 columns |= {name: as_column(values) for name, values in said.items()}
             measures = examples.measures(said)
-            several = sum(bool(named(measure.kinds)) for measure in measures) > 1
+            several = sum(bool(measure.parts()) for measure in measures) > 1
             for measure in measures:
                 known = ~np.isnan(measure.values)
-                units, kinds, name = np.array(measure.units), np.array(measure.kinds), measure.name + suffix
+                units, name = np.array(measure.units), measure.name + suffix
                 figures.append(found_of(name, measure.values, units, known, options.seed))
-                for kind in named(measure.kinds):
-                    found = found_of(name, measure.values, units, known & (kinds == kind), options.seed)
+                for kind, part in measure.parts().items():
+                    found = found_of(name, measure.values, units, known & part, options.seed)
                     by_kind.append(of_kind(found, kind, f"{kind}: {name}" if several else kind + suffix))
     return Result(figures, by_kind, pa.table(columns), examples.about(), examples.submission)
 

@@ -1,4 +1,4 @@
-"""A trained model on raw pictures: match, fill, answer, choose, ground, compare, rank."""
+"""A trained model on raw pictures: match, fill, answer, choose, ground, phrases, compare, rank."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from iconotext.recipes.material import seating
 from iconotext.regions.detections import Detections, Detector
 from iconotext.regions.draw import draw_regions
 from iconotext.regions.table import DetectorOptions, open_like
-from iconotext.tasks import choices, statements
+from iconotext.tasks import choices, grounding, statements
 from iconotext.tasks.retrieval import scoring
 
 Picture = str | Path | Image.Image
@@ -40,6 +40,16 @@ class Product:
 
     picture: Picture | None = None
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Where each phrase of a sentence is: box in pixels and score in 0-1, and the picture with the boxes, numbered from 1."""
+
+    phrases: tuple[str, ...]
+    boxes: tuple[tuple[float, float, float, float], ...]
+    scores: tuple[float, ...]
+    picture: Image.Image
 
 
 @dataclass(frozen=True)
@@ -174,11 +184,7 @@ class Model:
             DataError: the detector finds no region in the picture.
         """
         model, picture = self._tuned("ground", "expressions"), opened(image)
-        ((_, found),) = self.regions([picture])
-        if not len(found):
-            raise DataError(
-                f"ground: the detector {self.detector.fingerprint.detector!r} finds nothing in the picture."
-            )
+        found = self._seen(picture, "ground")
         scores = model(self._seated([(picture.size, found)], self.words.encode([expression]))).float()[0]
         shares = scores.softmax(0) if model.task.form == "softmax" else scores.sigmoid()
         best = int(shares.argmax())
@@ -186,6 +192,24 @@ class Model:
         return Grounded(
             (left, top, right, bottom), score, draw_regions(picture, found.boxes[best : best + 1], scores=[score])
         )
+
+    @torch.no_grad()
+    def phrases(self, image: Picture, sentence: str) -> Phrases:
+        """The region that each phrase means, of a sentence with its phrases in brackets: "[a red car] left of [two dogs]".
+
+        Raises:
+            MissingPiece: the model was not fine-tuned to ground phrases.
+            DataError: the sentence has no phrase in brackets, or the detector finds no region in the picture.
+        """
+        model, picture, said = self._tuned("phrases", "grounding"), opened(image), grounding.marked(sentence)
+        found, form = self._seen(picture, "phrases"), model.task.form
+        regions = pack([(picture.size, found)] * (1 if form == "attention" else len(said.spans)))
+        batch = grounding.seated(self.seats, self.words, said, regions, form)  # type: ignore[arg-type]
+        scores = model(batch.to(self.device)).float().reshape(len(said.spans), -1)
+        shares, best = (scores.sigmoid() if form == "sigmoid" else scores.softmax(-1)).max(-1)
+        chosen, numbers = found.boxes[best.cpu().numpy()], [str(n) for n in range(1, len(said.spans) + 1)]
+        drawn = draw_regions(picture, chosen, numbers)
+        return Phrases(tuple(said.phrases), tuple(map(tuple, chosen.tolist())), tuple(shares.tolist()), drawn)
 
     @torch.no_grad()
     def compare(self, image_a: Picture, image_b: Picture, statement: str) -> float:
@@ -222,6 +246,15 @@ class Model:
             batch = choices.seated(self.seats, asked, titles if titled else None, regions, positions, count, separator)
             scores += model(batch.to(self.device)).float()[0].tolist()
         return sorted(enumerate(scores), key=lambda found: -found[1])
+
+    def _seen(self, picture: Image.Image, call: str) -> Detections:
+        """The regions of a picture in which there is something to find."""
+        ((_, found),) = self.regions([picture])
+        if not len(found):
+            raise DataError(
+                f"{call}: the detector {self.detector.fingerprint.detector!r} finds nothing in the picture."
+            )
+        return found
 
     @property
     def _nothing(self) -> tuple[tuple[int, int], Detections]:

@@ -76,6 +76,22 @@ class GroundOptions:
 
 
 @dataclass(frozen=True)
+class PhrasesOptions:
+    """Find what each phrase of a sentence means in a picture with a model made by `iconotext finetune grounding`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    picture: Positional[Path]
+    """The picture."""
+    sentence: Positional[str]
+    """The sentence with its phrases in brackets, such as "[a red car] left of [two dogs]"."""
+    out: Path = Path("found.png")
+    """Draw the picture with the boxes and the phrases into this file."""
+    json: bool = False
+    """Print JSON lines instead of a table."""
+
+
+@dataclass(frozen=True)
 class CompareOptions:
     """Say whether a statement is true of two pictures with a model made by `iconotext finetune statements`."""
 
@@ -132,6 +148,18 @@ def ground(options: GroundOptions) -> None:
     box = [round(side, 1) for side in found.box]
     _say(options.expression, [{"box": box, "score": found.score, "picture": str(options.out)}], options.json)
     _save(found.picture, options.out)
+
+
+def phrases(options: PhrasesOptions) -> None:
+    """Prints the box of each phrase and draws them all."""
+    found = load(options.run).phrases(options.picture, options.sentence)
+    rows = [
+        {"phrase": phrase, "box": [round(side, 1) for side in box], "score": score, "picture": str(options.out)}
+        for phrase, box, score in zip(found.phrases, found.boxes, found.scores)
+    ]
+    _say(options.sentence, rows, options.json)
+    lines = [f"{n}. {phrase}  {score:.0%}" for n, (phrase, score) in enumerate(zip(found.phrases, found.scores), 1)]
+    _draw(options.out, [(found.picture, "\n".join(lines))], LARGE)
 
 
 def compare(options: CompareOptions) -> None:

@@ -1,6 +1,6 @@
 """12-in-1: ViLBERT for twelve data sets at once, with a token that names the task (Lu et al., CVPR 2020)."""
 
-from iconotext.heads import AnswerHeadKind, Product, TaskHead
+from iconotext.heads import AnswerHeadKind, Downstream, Product, TaskHead
 from iconotext.models.sizes import SMALL, TINY_ITM_ZERO, TINY_MRC, WIDTH, tiny_together
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.nn.schedule import co_layer, text_layer, twin_layer
@@ -34,6 +34,7 @@ TWELVE_IN_ONE = System(
         TaskHead("region", "region"),
         TaskHead("word", "text"),
     ),
+    downstream=Downstream(phrases="alone"),
     layout=Layout(whole_image="mean", max_words=34, max_regions=36),
     recipe=Recipe(steps=60_000, batch=512, learning_rate=1e-4, warmup=6_000, betas=(0.9, 0.98), clip=1.0),
     region_width=1024,

@@ -110,13 +110,19 @@ class Source:
 class Measure:
     """A figure in the making: a value in 0-1 of each case (NaN where nobody knows), and its unit.
 
-    ``units`` are what was drawn independently, for the interval; ``kinds`` (empty where there are none) break the figure down.
+    ``units`` are what was drawn independently, for the interval; ``kinds`` (empty where there are none) break the figure down:
+    a case is of one kind, of several, or of none ("").
     """
 
     name: str
     values: NDArray[np.float64]
     units: Sequence[str]
-    kinds: Sequence[str] = ()
+    kinds: Sequence[str | tuple[str, ...]] = ()
+
+    def parts(self) -> dict[str, NDArray[np.bool_]]:
+        """Which cases are of each kind, in order of the kinds."""
+        each = [{kinds} if isinstance(kinds, str) else set(kinds) for kinds in self.kinds]
+        return {kind: np.array([kind in own for own in each]) for kind in sorted(set().union(*each) - {""})}
 
 
 Said = Mapping[str, NDArray[Any]]
@@ -146,7 +152,7 @@ class Examples(Protocol):
         """Some examples as groups of pairs; what is random comes from ``draw``."""
         ...
 
-    def said(self, rows: Rows, scores: Float[Tensor, "n A"]) -> Said:
+    def said(self, rows: Rows, scores: Float[Tensor, "n *A"]) -> Said:
         """What some examples' scores say, and in "accuracy" how right that is, from 0 to 1; NaN where nobody knows."""
         ...
 
@@ -196,7 +202,7 @@ class Task(Protocol):
         """The head that the task asks of a model."""
         ...
 
-    def loss(self, scores: Float[Tensor, "E A"], micro: TaskBatch) -> Loss:
+    def loss(self, scores: Float[Tensor, "E *A"], micro: TaskBatch) -> Loss:
         """The loss over the examples of a micro-batch."""
         ...
 
@@ -214,9 +220,17 @@ class TaskOptions(Protocol):
         ...
 
 
+def lists(values: Sequence[Any]) -> NDArray[Any]:
+    """Lists as the elements of one array, also where they are equally long."""
+    out = np.empty(len(values), object)
+    for i, found in enumerate(values):
+        out[i] = found
+    return out
+
+
 def predict(
     model: TaskModel, examples: Examples, rows: Rows, seats: Seating, precision: Precision, chunk: int = 256
-) -> Iterator[tuple[Rows, Float[Tensor, "n A"]]]:
+) -> Iterator[tuple[Rows, Float[Tensor, "n *A"]]]:
     """The scores of some examples, in chunks of about ``chunk`` pairs of similar length, each with its examples' numbers.
 
     The model is taken as it is: put it in evaluation mode before.

@@ -26,7 +26,7 @@ from iconotext.data.collate import Seating
 from iconotext.data.store import PackedRegions, RegionStore
 from iconotext.models.system import System
 from iconotext.models.task import TaskKind, second_segment
-from iconotext.tasks.base import Examples, Measure, Rows, Said, Source, TaskBatch
+from iconotext.tasks.base import Examples, Measure, Rows, Said, Source, TaskBatch, lists
 from iconotext.tasks.choices import seated
 from iconotext.tasks.metrics.relevance import auc, ndcg, reciprocal_rank
 
@@ -117,11 +117,11 @@ class Listed(Examples):
 
     def __init__(self, source: Source, rows: list[dict[str, Any]], drawn: int) -> None:
         self.store, self.drawn = source.store, drawn
-        lists = [_products(row) for row in rows]
+        sold = [_products(row) for row in rows]
         if drawn:
-            lists = [[product for product in found if product[2] >= 0] for found in lists]
-        kept = [i for i, found in enumerate(lists) if len({grade for _, _, grade in found}) > bool(drawn)]
-        every = [product for i in kept for product in lists[i]]
+            sold = [[product for product in found if product[2] >= 0] for found in sold]
+        kept = [i for i, found in enumerate(sold) if len({grade for _, _, grade in found}) > bool(drawn)]
+        every = [product for i in kept for product in sold[i]]
         self.rows, self.products = [rows[i] for i in kept], [name for name, _, _ in every]
         self.grades = np.array([grade for _, _, grade in every], np.float64)
         self.pictured = np.array([name in self.store for name in self.products], np.bool_)
@@ -131,7 +131,7 @@ class Listed(Examples):
                 + ("products of two grades and " if drawn else "")
                 + f"a product with regions in {self.store.path}. Extract regions of this data set, or name the right store."
             )
-        self.begin = np.cumsum([0, *(len(lists[i]) for i in kept)])
+        self.begin = np.cumsum([0, *(len(sold[i]) for i in kept)])
         self.group = drawn or int(np.diff(self.begin).max())
         self.highest = max(1.0, float(self.grades.max()))
         self.least = int(np.ceil(self.highest / 2))
@@ -192,7 +192,7 @@ class Listed(Examples):
         return {
             "predicted": np.array(best, object),
             "score": np.array([found.max() for found in each]),
-            "scores": _column([found.tolist() for found in each]),
+            "scores": lists([found.tolist() for found in each]),
             "accuracy": self._figures(partial(ndcg, k=DEPTHS[-1]), dict(zip(rows.tolist(), each))),
         }
 
@@ -310,11 +310,3 @@ def _products(row: dict[str, Any]) -> list[tuple[str, str, float]]:
         )
     known = [-1.0 if grade is None or grade < 0 else float(grade) for grade in grades]
     return [(name or "", title or "", grade) for name, title, grade in zip(names, titles, known)]
-
-
-def _column(lists: Sequence[list[float]]) -> NDArray[Any]:
-    """Lists as the elements of one array, also where they are equally long."""
-    out = np.empty(len(lists), object)
-    for i, found in enumerate(lists):
-        out[i] = found
-    return out

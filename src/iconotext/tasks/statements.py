@@ -171,5 +171,5 @@ def right_apart(batch: Batch) -> Batch:
 def in_one_row(batch: Batch, text: Text) -> Batch:
     """The regions of every two rows in one, with the words of ``text``."""
     region = dataclasses.replace(batch.region, offsets=batch.region.offsets[::2])
-    one = {name: getattr(batch, name)[::2] for name in ("matched", "position", "answers")}
+    one = {name: getattr(batch, name)[::2] for name in ("matched", "position", "answers", "phrases")}
     return dataclasses.replace(batch, text=text, region=region, group=1, **one)

@@ -12,6 +12,7 @@ from iconotext.tasks.choices import ChoiceOptions, Choices
 from iconotext.tasks.entailment import Entailment, EntailmentOptions
 from iconotext.tasks.expressions import ExpressionOptions, Expressions
 from iconotext.tasks.gqa import GQA, GqaOptions
+from iconotext.tasks.grounding import Grounding, GroundingOptions
 from iconotext.tasks.relevance import Relevance, RelevanceOptions
 from iconotext.tasks.retrieval import Retrieval, RetrievalOptions
 from iconotext.tasks.statements import StatementOptions, Statements
@@ -32,6 +33,7 @@ TASKS: Mapping[str, Entry] = MappingProxyType(
         "gqa": Entry(GqaOptions, lambda kind: GQA(kind.answers)),
         "retrieval": Entry(RetrievalOptions, lambda kind: Retrieval()),
         "expressions": Entry(ExpressionOptions, lambda kind: Expressions(kind.form, kind.hidden)),  # type: ignore[arg-type]
+        "grounding": Entry(GroundingOptions, lambda kind: Grounding(kind.form, kind.hidden)),  # type: ignore[arg-type]
         "choices": Entry(ChoiceOptions, lambda kind: Choices(kind.form, kind.hidden, kind.segments)),  # type: ignore[arg-type]
         "statements": Entry(
             StatementOptions,

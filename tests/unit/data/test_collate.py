@@ -189,3 +189,21 @@ def test_a_second_text_has_a_segment_of_its_own() -> None:
     batch = place.batch(both, packed([2, 2]), np.ones(2, np.bool_), np.arange(2))
     assert batch.text.segment.view(2, -1).tolist() == [[0, 0, 0, 0, 2, 2, 2]] * 2
     assert batch.text.link.view(2, -1).tolist() == [[-1, -1, -1, -1, 0, -1, -1], [-1, -1, -1, -1, 1, -1, -1]]
+
+
+@pytest.mark.parametrize(("changes", "before"), [({}, 1), ({"task": 5}, 2), ({"image_first": True}, 2)])
+def test_phrases_are_read_at_their_last_word(changes: dict, before: int) -> None:  # type: ignore[type-arg]
+    place, said = dataclasses.replace(seats(False), **changes), tokens([3, 9, 0])
+    text = place.text(said)
+    found = place.phrases(text, said, [np.array([0, 2]), np.array([4, 8, 7]), np.array([-1])])
+    begins = text.offsets.tolist()
+    wanted = [[0, 2], [4, 5, 5], [-1]]
+    for row, (mine, places) in enumerate(zip(wanted, found.tolist())):
+        assert places == [begins[row] + before + i for i in mine] + [-1] * (3 - len(mine))
+        assert all(text.ids[place] == said.ids[said.offsets[row] + i] for place, i in zip(places, mine) if i >= 0)
+    nothing = dataclasses.replace(place, sees="picture")
+    assert nothing.phrases(nothing.text(said), said, [np.array([0, 2]), np.array([8]), np.array([-1])]).tolist() == [
+        [before - 1] * 2,
+        [before + 1 + before - 1, -1],
+        [2 * (before + 1) + before - 1, -1],
+    ]

@@ -135,3 +135,17 @@ def test_the_special_tokens_of_roberta(tmp_path: Path) -> None:
     table = words.encode(["aa ca[MASK]"])
     assert table.ids.tolist() == [4, 4, 5, 6, 4, 7]
     assert table.word[:5].tolist() == [0, 0, 1, 1, 1]
+
+
+def test_the_last_token_of_a_span(words: Words) -> None:
+    text = "a red car beside Nothingknown dogs"
+    spans = [(0, 9), (2, 5), (6, 29), (0, len(text))]
+    (last,) = words.ends([text], [spans])
+    table = words.encode([text])
+    assert table.word[last].tolist() == [2, 1, 4, 5]
+    assert all(end + 1 == len(table.ids) or table.word[end + 1] > table.word[end] for end in last)
+    (chinese,) = words.ends(["草地上有三只猫"], [[(0, 2), (4, 7)]])
+    assert chinese.tolist() == [1, 6]
+    blank, nothing = words.ends(["  car", ""], [[(0, 1), (0, 5)], []])
+    assert blank.tolist() == [-1, len(words.encode(["car"]).ids) - 1]
+    assert nothing.tolist() == []

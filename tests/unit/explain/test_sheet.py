@@ -22,3 +22,8 @@ def test_long_lines_are_wrapped_and_nothing_is_an_empty_sheet() -> None:
     one, many = (sheet([(None, words)], side=64).height for words in ("a", "a long line that needs several " * 3))
     assert many > one
     assert sheet([]).size == (240, 8)
+
+
+def test_chinese_lines_stand_below_each_other() -> None:
+    one, two = (sheet([(None, words)]).height for words in ("一只狗", "一只狗\n两只猫"))
+    assert two > one

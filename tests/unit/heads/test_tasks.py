@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from samples import FEATURES, PAGES, VOCAB, batch_of, shake
 
 from iconotext.core.batch import Encoded
 from iconotext.core.fingerprint import Fingerprint
-from iconotext.heads.tasks import TaskHead, TaskScores, by_row, side_by_side
+from iconotext.heads.tasks import PhraseAttention, TaskHead, TaskScores, by_row, side_by_side
 from iconotext.models.checkpoint import Features, load, save
 from iconotext.models.pretrain import PretrainModel
 from iconotext.systems.twelve_in_one import TWELVE_IN_ONE
@@ -91,3 +92,24 @@ def test_words_and_regions_of_a_row_side_by_side() -> None:
     states, filled = side_by_side(Encoded(text, region, torch.tensor([0, 1, 3]), torch.tensor([0, 3, 4])))
     assert states[..., 0].tolist() == [[1, 10, 11, 12], [2, 3, 13, 0]]
     assert filled.tolist() == [[True] * 4, [True, True, True, False]]
+
+
+def test_regions_for_phrases_are_those_of_their_row() -> None:
+    torch.manual_seed(0)
+    head = PhraseAttention(5, 3, 4)
+    text, region = torch.randn(6, 5), torch.randn(7, 3)
+    encoded = Encoded(text, region, torch.tensor([0, 2, 6, 6]), torch.tensor([0, 4, 4, 7]))
+    kept = torch.tensor([False, True, True, True, False, True, True])
+    phrases = torch.tensor([[1, 0], [5, -1], [3, 2]])
+    found = head(encoded, phrases, kept)
+    assert found.shape == (3, 2, 3)
+    regions = [[1, 2, 3], [], [5, 6]]
+    for row, place, column in itertools.product(range(3), range(2), range(3)):
+        if phrases[row, place] < 0 or column >= len(regions[row]):
+            assert found[row, place, column] == -torch.inf
+        else:
+            query, key = head.query(text[phrases[row, place]]), head.key(region[regions[row][column]])
+            assert torch.allclose(found[row, place, column], query @ key / 2, atol=1e-6)
+    assert head(encoded, phrases, torch.zeros(7, dtype=torch.bool)).shape == (3, 2, 0)
+    found[phrases >= 0].nan_to_num(neginf=0.0).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())

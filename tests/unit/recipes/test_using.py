@@ -39,7 +39,7 @@ from iconotext.tasks.base import Source
 from iconotext.tasks.table import TASKS, task_of
 
 PAGE = tiny(SYSTEMS["uniter"])
-NAMES = ("choices", "expressions", "statements", "relevance")
+NAMES = ("choices", "expressions", "grounding", "statements", "relevance")
 
 
 class Seen:
@@ -137,6 +137,22 @@ def test_ground_draws_the_box(folder: Path) -> None:
         model.ground(folder / "200.png", "a dog")
 
 
+def test_phrases_are_found_in_one_pass(folder: Path) -> None:
+    model, row = iconotext.load(folder / "grounding"), rows_of(folder, "phrases")[0]
+    (one, first), (two, second) = row["spans"]
+    text = row["text"]
+    asked = f"{text[:one]}[{text[one:first]}]{text[first:two]}[{text[two:second]}]{text[second:]}"
+    found, scores = model.phrases(folder / "0.png", asked), trained_scores(folder, model, 0)
+    assert found.phrases == (text[one:first], text[two:second])
+    assert found.boxes == tuple(tuple(Seen.found(0).boxes[best].tolist()) for best in scores.argmax(1))
+    assert found.scores == pytest.approx(scores.softmax(-1).max(-1).values.tolist(), abs=1e-4)
+    assert found.picture.size == (256, 192)
+    with pytest.raises(DataError, match=r"phrases: the detector .* finds nothing"):
+        model.phrases(folder / "200.png", "[a dog]")
+    with pytest.raises(DataError, match="no phrase in brackets"):
+        model.phrases(folder / "0.png", "a dog")
+
+
 def test_compare_tells_left_from_right(folder: Path) -> None:
     model, text = iconotext.load(folder / "statements"), rows_of(folder, "statements")[0]["text"]
     true = model.compare(folder / "0.png", folder / "1.png", text)
@@ -166,6 +182,7 @@ def test_what_a_model_cannot_do_is_said_with_the_command_that_helps(folder: Path
     calls = {
         "choices": lambda model: model.choose(picture, "what", ["a", "b"]),
         "expressions": lambda model: model.ground(picture, "a dog"),
+        "grounding": lambda model: model.phrases(picture, "[a dog]"),
         "statements": lambda model: model.compare(picture, picture, "a dog"),
         "relevance": lambda model: model.rank("a dog", [picture]),
     }
@@ -180,6 +197,7 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.Captur
     lines = {
         "choose": [str(folder / "choices"), left, "what", "--answers", "red", "blue"],
         "ground": [str(folder / "expressions"), left, "the red dog"],
+        "phrases": [str(folder / "grounding"), left, "[a red dog] and [a 猫]"],
         "compare": [str(folder / "statements"), left, right, "both pictures show a dog"],
     }
     found = {}
@@ -189,6 +207,7 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.Captur
         assert Image.open(out.format(verb)).width >= 256
     assert {row["answer"] for row in found["choose"]} == {"red", "blue"}
     assert len(found["ground"][0]["box"]) == 4
+    assert [row["phrase"] for row in found["phrases"]] == ["a red dog", "a 猫"]
     assert 0 <= found["compare"][0]["probability of truth"] <= 1
     assert call(["use", "choose", *lines["choose"]]) == 0
     assert "share" in capsys.readouterr().out

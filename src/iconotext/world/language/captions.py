@@ -12,6 +12,8 @@ from iconotext.world.language.words import PLACES, RELATIONS, exactly, listed, o
 
 _KINDS = ("list", "list", "pair", "relation", "count")
 
+_GAP = "\0"  # stands for a phrase where its place is looked for; no word has it
+
 _RARER = ("left_right", "count", "colour", "object")
 
 _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -69,14 +71,30 @@ class Caption:
     @property
     def text(self) -> str:
         """The words."""
+        return self._worded(self._things)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where the words of each phrase of the claim begin and end in the text, in letters."""
+        things = self._things
+        begins = (self._worded([*things[:i], _GAP, *things[i + 1 :]]).index(_GAP) for i in range(len(things)))
+        return [(begin, begin + len(thing)) for begin, thing in zip(begins, things)]
+
+    @property
+    def _things(self) -> list[str]:
+        """The phrases of the claim in words."""
+        said = [exactly if self.kind == "count" and not i else some for i in range(len(self.claim.phrases))]
+        return [say(p.kind, p.colour, p.count, self.language) for say, p in zip(said, self.claim.phrases)]
+
+    def _worded(self, things: list[str]) -> str:
+        """The text with these words for its phrases."""
         claim, language = self.claim, self.language
-        things = [some(p.kind, p.colour, p.count, language) for p in claim.phrases]
         first = claim.phrases[0]
         return of_style(_FORMS[language][self.kind], self.style).format(
             all=listed(things, language),
             a=things[0],
             b=things[-1],
-            number=exactly(first.kind, first.colour, first.count, language),
+            number=things[0],
             is_="is" if first.count == 1 else "are",
             place=of_style(PLACES[language][claim.ground], self.style >> 8) if claim.ground else "",
             relation=of_style(RELATIONS[language][claim.relation], self.style >> 8) if claim.relation else "",

@@ -17,9 +17,9 @@ from iconotext.world.language.minimal_pairs import minimal_pairs
 from iconotext.world.language.queries import graded, query
 from iconotext.world.language.questions import questions
 from iconotext.world.language.statements import by_kind, judged
-from iconotext.world.language.truth import Picture, Repertoire
+from iconotext.world.language.truth import Phrase, Picture, Repertoire
 from iconotext.world.language.words import LANGUAGES
-from iconotext.world.scene import Combination, Scene
+from iconotext.world.scene import Combination, Scene, load_kinds
 
 QUERY_EVERY = 4
 """Pictures to a query."""
@@ -55,7 +55,7 @@ def write_language(
     shard: int,
     banned: Collection[Combination] = (),
 ) -> dict[str, pa.Table]:
-    """The tables of one shard: texts, vqa, statements, choices, expressions, queries, minimal_pairs.
+    """The tables of one shard: texts, vqa, statements, choices, expressions, phrases, queries, minimal_pairs.
 
     Each text is in one of the languages, drawn evenly. ``noise`` is the share of training captions that are replaced by the
     caption of another picture (``matched`` is false); other splits have none. ``kinds`` are those of the world, and
@@ -74,6 +74,7 @@ def write_language(
         "statements": writer.statements(shard),
         "choices": writer.each("choices", writer.choices),
         "expressions": writer.each("expressions", writer.expressions),
+        "phrases": writer.phrases(said),
         "queries": writer.queries(shard),
         "minimal_pairs": writer.minimal_pairs(said),
     }
@@ -84,6 +85,11 @@ def write_language(
 def _table(schema: pa.Schema, rows: Iterator[_Row]) -> pa.Table:
     columns = list(zip(*rows)) or [()] * len(schema)
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
+
+
+def _types(phrase: Phrase, count: int) -> tuple[str, str]:
+    """What a phrase names, and whether it is one thing or more."""
+    return load_kinds()[phrase.kind].category, "one thing" if count == 1 else "several things"
 
 
 class _Writer:
@@ -164,6 +170,17 @@ class _Writer:
             language, style = self.style(lot)
             text, box = description.text(language, style), list(picture.scene.things[thing].box)
             yield f"{image}-e{number}", image, text, thing, box, language, description.about
+
+    def phrases(self, said: Sequence[Sequence[Caption]]) -> Iterator[_Row]:
+        """The true captions, each phrase with the boxes of all the things that it names."""
+        for picture, mine in zip(self.pictures, said):
+            image = picture.scene.image_id
+            for number, caption in enumerate(mine):
+                things = [picture.members(phrase) for phrase in caption.claim.phrases]
+                types = [_types(phrase, len(members)) for phrase, members in zip(caption.claim.phrases, things)]
+                boxes = [[picture.scene.things[thing].box for thing in members] for members in things]
+                names = [" ".join(map(str, members)) for members in things]
+                yield f"{image}-t{number}", image, caption.text, caption.spans, names, types, boxes, caption.language
 
     def queries(self, shard: int) -> Iterator[_Row]:
         for number, picture in enumerate(self.pictures[::QUERY_EVERY]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -136,3 +137,12 @@ def test_nothing_is_said_that_is_ambiguous() -> None:
             claims = [caption.claim, swapped[1].claim] if swapped else [caption.claim]
             assert not any(phrase.kind in picture.unclear for claim in claims for phrase in claim.phrases)
     assert unclear > 20
+
+
+def test_a_caption_says_where_its_phrases_are(said: list[list[Caption]]) -> None:
+    for caption in (caption for mine in said for caption in mine):
+        words = [caption.text[begin:end] for begin, end in caption.spans]
+        found = [phrase for text in words for phrase in read(text, caption.language)]
+        assert found == [(p.kind, p.colour, p.count) for p in caption.claim.phrases]
+        places = sorted(caption.spans)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(places))

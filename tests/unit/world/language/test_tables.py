@@ -15,7 +15,7 @@ from iconotext.world.scene import COLOURS, Scene, held_out_combinations, load_ki
 SEED = 5
 KINDS = tuple(i * len(load_kinds()) // 100 for i in range(100))
 BANNED = held_out_combinations(SEED, KINDS)
-NAMES = {"texts", "vqa", "statements", "choices", "expressions", "queries", "minimal_pairs"}
+NAMES = {"texts", "vqa", "statements", "choices", "expressions", "phrases", "queries", "minimal_pairs"}
 
 
 def write(scenes: list[Scene], split: str = "train", noise: float = 0.0, languages: tuple[str, ...] = ("en", "zh")):  # type: ignore[no-untyped-def]
@@ -118,3 +118,25 @@ def test_boxes_and_links_are_those_of_the_things(tables: dict[str, pa.Table], sc
         assert len({thing.kind for thing in things}) == 1
         assert 0 <= row["answer"] < len(row["answers"]) == 4
         assert 0 <= row["reason"] < len(row["reasons"]) == 4
+
+
+def test_phrases_are_those_of_the_captions_with_all_that_they_name(
+    tables: dict[str, pa.Table], scenes: list[Scene]
+) -> None:
+    by_id, texts = {scene.image_id: scene for scene in scenes}, tables["texts"].to_pylist()
+    rows = tables["phrases"].to_pylist()
+    assert [(row["sentence_id"], row["text"]) for row in rows] == [(row["text_id"], row["text"]) for row in texts]
+    several = 0
+    for row in rows:
+        scene = by_id[row["image_id"]]
+        for (begin, end), entity, types, boxes in zip(row["spans"], row["entities"], row["types"], row["boxes"]):
+            things = [scene.things[int(name)] for name in entity.split()]
+            assert boxes == [list(thing.box) for thing in things]
+            assert len({thing.kind for thing in things}) == 1
+            kind, words = load_kinds()[things[0].kind], row["text"][begin:end]
+            assert any(name in words for name in (kind.name, kind.plural, kind.name_zh))
+            assert types == [kind.category, "several things" if len(things) > 1 else "one thing"]
+            several += len(things) > 1
+    assert several > 100
+    noisy = write(scenes[:50], noise=0.5)
+    assert noisy["phrases"].equals(write(scenes[:50])["phrases"])

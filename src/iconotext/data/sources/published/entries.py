@@ -116,7 +116,7 @@ def read_json(file: Path) -> Any:
         DataError: it cannot be read, or is no JSON, as when it was cut.
     """
     try:
-        return json.loads(_read(file))
+        return json.loads(read_text(file))
     except ValueError as error:
         raise DataError(f"{file} is no JSON, perhaps it was cut: {error}") from error
 
@@ -152,7 +152,7 @@ def read_json_lines(file: Path) -> list[Entry]:
 
 def read_lines(file: Path) -> Iterator[tuple[int, str, str]]:
     """Each line that is not empty: its number from 1 on, its place in words, and itself without its end."""
-    for number, line in enumerate(_read(file).split("\n"), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if line.strip():
             yield number, f"{file} line {number}", line.removesuffix("\r")
 
@@ -170,7 +170,12 @@ def once(entries: Sequence[Entry], keys: Sequence[Any]) -> None:
             raise entry.wrong(f"{key!r} is there before, at {before}")
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The content of a text file in UTF-8.
+
+    Raises:
+        DataError: it is not there, or cannot be read.
+    """
     try:
         return file.read_text("utf-8-sig")
     except FileNotFoundError as error:
