@@ -65,11 +65,11 @@ def parts(options: DemoOptions) -> list[Part]:
             TASKS[task].options(),
             data,
             store,
-            pretrained,
             folder,
-            scratch,
-            "text" if blind else None,
-            steps[name],
+            pretrained,
+            scratch=scratch,
+            blind="text" if blind else None,
+            steps=steps[name],
             seed=seed,
         )
         about = {"vqa": "questions", "retrieval": "search"}[task]

@@ -1,4 +1,4 @@
-"""``iconotext finetune TASK``: from a pre-trained model to one that does a task."""
+"""``iconotext finetune TASK``: from a pre-trained model, or from nothing, to one that does a task."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from iconotext.data.collate import Seating
 from iconotext.data.records import DataSet
 from iconotext.data.sampler import LengthSampler
 from iconotext.data.store import RegionStore
-from iconotext.data.words import Words
 from iconotext.heads.answer import AnswerHead
-from iconotext.models.checkpoint import Saved, load, save
+from iconotext.models.checkpoint import Saved, save
 from iconotext.models.system import System
 from iconotext.models.task import TaskModel
+from iconotext.recipes.beginning import Beginning
 from iconotext.recipes.material import loading, sampler_of, seating
 from iconotext.tasks.base import Examples, Source, Task, TaskBatch, TaskOptions, predict
 from iconotext.tasks.retrieval import matching
@@ -49,10 +49,18 @@ class FinetuneOptions(Generic[S]):
     """The data set, made by `iconotext world` or `iconotext ingest`."""
     store: Path
     """Its regions, made by `iconotext extract`."""
-    start: Annotated[Path, arg(name="from")]
-    """The run to begin with, made by `iconotext pretrain`: its system, words and weights."""
     out: Path
     """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
+    start: Annotated[Path | None, arg(name="from")] = None
+    """The run to begin with, made by `iconotext pretrain`: its system, words and weights."""
+    system: str = ""
+    """Begin with a system and new weights in place of a run; `iconotext systems` lists them, your own is MODULE:NAME."""
+    size: str = "tiny"
+    """The size of that system."""
+    tokenizer: Path | None = None
+    """Its words, a tokenizer.json or BERT vocab.txt; None learns them from the texts of the data."""
+    vocabulary: int = 8000
+    """Most of the words that are learned."""
     scratch: bool = False
     """Begin with new weights: the same system and words, but nothing learned."""
     blind: Literal["text", "picture"] | None = None
@@ -135,15 +143,18 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
     """Fine-tunes and writes the model to ``options.out``.
 
     Raises:
+        ConfigError: neither a run nor a system to begin with is named, or both.
         MissingPiece: there is no model to begin with.
         FingerprintError: the regions were made in another way than those that it was trained with.
     """
     with processes() as here:
-        data, store, saved = DataSet.open(options.data), RegionStore.open(options.store), load(options.start)
+        data, store = DataSet.open(options.data), RegionStore.open(options.store)
+        start = Beginning(options.start, options.system, options.size, options.tokenizer, options.vocabulary)
+        saved, words = start.open(data, store, options.split, options.language)
+        options = replace(options, scratch=options.scratch or start.run is None)
         mismatch = saved.features.fingerprint.require(
             store.fingerprint, str(options.store), options.allow_feature_mismatch
         )
-        words = Words.load(saved.tokenizer)
         source, page = Source(data, store, words, options.language), saved.model.system
         task = options.task.task(source, options.split, page)
         examples = task.examples(source, options.split, training=True)
