@@ -105,6 +105,92 @@ def test_values_of_the_original() -> None:
         torch.testing.assert_close(found, torch.tensor(expected), rtol=0, atol=2e-6)
 
 
+TOKENS = ("word 0", "word 1", "word 7", "region 2", "region 3", "word 8")
+FORMS: dict[str, tuple[dict[str, Any], list[list[float]]]] = {
+    "as published": (
+        {},
+        [
+            [1.581357, 1.561382, 1.425558],
+            [1.604883, 1.570059, 1.424836],
+            [-0.112672, -0.42925, -0.700227],
+            [-1.728853, -1.537684, -1.256447],
+            [-0.479022, -0.707717, -0.884109],
+            [-1.893058, -1.519734, -1.157341],
+        ],
+    ),
+    "numbers in place of norms": (
+        {"visual_ln": False},
+        [
+            [1.39727, 1.49286, 1.417963],
+            [1.747374, 1.625177, 1.417983],
+            [-0.332385, -0.587317, -0.792661],
+            [-1.725865, -1.380915, -1.06836],
+            [-1.981026, -1.556231, -1.145529],
+            [-1.893058, -1.519734, -1.157341],
+        ],
+    ),
+    "features of another width": (
+        {"visual_size": 12},
+        [
+            [-1.213128, -0.696645, 0.697285],
+            [-1.137608, -0.630871, 0.764334],
+            [0.041262, 1.21349, 0.871558],
+            [-0.583587, 0.90857, 0.707363],
+            [-0.136282, -1.414263, -1.373912],
+            [-1.893058, -1.519734, -1.157341],
+        ],
+    ),
+    "both": (
+        {"visual_size": 12, "visual_ln": False},
+        [
+            [-1.938493, -1.406139, -0.338491],
+            [0.731872, 0.851541, 1.687077],
+            [-0.554696, 0.635452, 0.316028],
+            [-1.700175, -1.55065, -1.21872],
+            [-1.771048, -1.288675, -0.992471],
+            [-1.893058, -1.519734, -1.157341],
+        ],
+    ),
+    "a frozen word table": (
+        {"word_embedding_frozen": True, "num_special_words": 6},
+        [
+            [1.572008, 1.554568, 1.417036],
+            [1.604883, 1.570059, 1.424836],
+            [-0.112672, -0.42925, -0.700227],
+            [-1.728853, -1.537684, -1.256447],
+            [-0.479022, -0.707717, -0.884109],
+            [-1.893058, -1.519734, -1.157341],
+        ],
+    ),
+    "places that begin at two": (
+        {"position_padding_idx": 1},
+        [
+            [1.606804, 1.57082, 1.425085],
+            [1.599339, 1.565711, 1.417961],
+            [-0.196272, -0.48635, -0.732636],
+            [-1.719773, -1.535387, -1.257315],
+            [-0.436738, -0.682902, -0.87521],
+            [1.885431, 1.59232, 1.300392],
+        ],
+    ),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", FORMS)
+def test_embeddings_of_the_original_in_every_form(form: str) -> None:
+    """Recorded from VisualLinguisticBert.embedding with the same weights; NUM_SPECIAL_WORDS is 6 there."""
+    changes, expected = FORMS[form]
+    config = {**CONFIG, "VLBERT": {**BERT, **changes}}
+    trunk, pairs = convert(RELEASE, config, state(config))[0].eval().trunk, batch()
+    width = config["VLBERT"]["visual_size"]
+    looks = (0.3 * torch.arange(6.0 * width)).cos().view(6, width)[:5]
+    found = {"word": trunk.text(pairs.text, trunk.text.looks(looks, pairs)), "region": trunk.region(pairs, looks)}
+    for token, numbers in zip(TOKENS, expected, strict=True):
+        stream, place = token.split()
+        torch.testing.assert_close(found[stream][int(place), :3], torch.tensor(numbers), rtol=0, atol=2e-6)
+
+
 def test_the_published_config_is_the_page() -> None:
     assert system(RELEASE.published) == VL_BERT
     large = {"visual_size": 1024, "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from samples import PAGES, batch_of
@@ -78,6 +80,40 @@ def test_what_the_words_say_scales_queries_and_keys_of_the_regions() -> None:
         expected = plain(Streams.of(words, regions), Geometry(batch))["region"]
         torch.testing.assert_close(found[rows], expected[rows])
     assert apart((Attend(region=REGION, gate=True),)) == 0
+
+
+@torch.no_grad()
+def test_gated_regions_have_the_numbers_of_the_original() -> None:
+    """Recorded from BertImageAttention of facebookresearch/vilbert-multi-task with ``dynamic_attention``, same weights."""
+    module = Attention(Attend(region=REGION, gate=True), DIMS).eval()
+
+    def waves(*shape: int, step: float, phase: float) -> torch.Tensor:
+        return (step * torch.arange(math.prod(shape), dtype=torch.float64) + phase).sin().float().view(shape)
+
+    def filled(number: int, *shape: int) -> torch.Tensor:
+        return 0.5 * waves(*shape, step=0.37, phase=number)
+
+    weights = {
+        "project.region.weight": torch.cat([filled(number, 12, 12) for number in (0, 2, 4)]),
+        "project.region.bias": torch.cat([filled(number, 12) for number in (1, 3, 5)]),
+        "gate.weight": torch.cat([filled(number, 12, 16) for number in (6, 8)]),
+        "gate.bias": torch.cat([filled(number, 12) for number in (7, 9)]),
+        "output.region.weight": filled(10, 12, 12),
+        "output.region.bias": filled(11, 12),
+        "norm.region.weight": filled(12, 12) + 1,
+        "norm.region.bias": filled(13, 12),
+    }
+    module.load_state_dict(weights)
+    words, regions = waves(2, 5, 16, step=0.53, phase=0.6), waves(2, 4, 12, step=0.29, phase=0.4)
+    batch = batch_of(PAGES["uniter"], [3, 1], [2, 4])
+    streams = Streams.of(torch.cat([words[0], words[1, :3]]), torch.cat([regions[0, :2], regions[1]]))
+    found = module(streams, Geometry(batch))["region"]
+    for place, numbers in (
+        (1, [0.019787, -1.196601, 0.499295, 1.167440, -1.398935]),
+        (2, [1.308747, -0.227803, -0.259968, 2.257265, 0.728835]),
+        (5, [-0.250253, -1.318039, 0.421227, 1.515827, -0.682520]),
+    ):
+        torch.testing.assert_close(found[place, :5], torch.tensor(numbers), rtol=0, atol=3e-6)
 
 
 def test_streams_that_meet_need_one_width() -> None:
