@@ -307,6 +307,15 @@ def test_scores_left_to_themselves(folder: Path, tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "bad" / "data").exists()
 
 
+@pytest.mark.parametrize("name", ["vilbert", "unimo", "dual_encoder"])
+def test_systems_that_score_in_other_ways(folder: Path, tmp_path: Path, name: str) -> None:
+    data, store = DataSet.open(folder / "data"), RegionStore.open(folder / "store")
+    save_pretrained(tmp_path / "model", SYSTEMS[name].at("tiny"), make_words(data), store)
+    asked = options(folder, tmp_path / "out", steps=1)
+    run(dataclasses.replace(asked, model=tmp_path / "model"))
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["scored"] == 46
+
+
 def test_known_mismatches_are_pairs_that_the_data_does_not_have(folder: Path, tmp_path: Path) -> None:
     data, store = DataSet.open(folder / "data"), RegionStore.open(folder / "store")
     asked = options(folder, tmp_path / "out")
