@@ -177,6 +177,9 @@ def tables_of(split: str, images: Sequence[str]) -> dict[str, list[dict[str, Any
         for text, thing, box in expressions(image):
             found = {"expression_id": f"{image}-e{thing}", "text": text, "object": thing, "box": box}
             rows.setdefault("expressions", []).append({**own, **found})
+        for n, (text, false, kind) in enumerate(texts(image)):
+            entry = {"pair_id": f"{image}-m{n}", "kind": kind, "text": text, "swapped": false}
+            rows.setdefault("minimal_pairs", []).append({**own, **entry})
         for n, (text, spans) in enumerate(phrases(image)):
             meant = [(THINGS[scene(image)[thing][0]], [boxes[thing]]) for thing, _ in spans]
             entry = {"sentence_id": f"{image}-t{n}", "text": text, "spans": [span for _, span in spans]}
