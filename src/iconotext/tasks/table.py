@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from iconotext.models.task import TaskKind
 from iconotext.tasks.base import Task, TaskOptions
+from iconotext.tasks.captions import CaptionOptions, Captions
 from iconotext.tasks.choices import ChoiceOptions, Choices
 from iconotext.tasks.entailment import Entailment, EntailmentOptions
 from iconotext.tasks.expressions import ExpressionOptions, Expressions
+from iconotext.tasks.foils import FoilOptions, Foils
 from iconotext.tasks.gqa import GQA, GqaOptions
 from iconotext.tasks.grounding import Grounding, GroundingOptions
 from iconotext.tasks.relevance import Relevance, RelevanceOptions
@@ -40,6 +42,8 @@ TASKS: Mapping[str, Entry] = MappingProxyType(
             lambda kind: Statements(kind.form, kind.hidden, kind.segments),  # type: ignore[arg-type]
         ),
         "entailment": Entry(EntailmentOptions, lambda kind: Entailment(kind.hidden)),
+        "foils": Entry(FoilOptions, lambda kind: Foils()),
+        "captions": Entry(CaptionOptions, lambda kind: Captions(only=kind.form)),
         "relevance": Entry(RelevanceOptions, lambda kind: Relevance(kind.form, kind.segments)),  # type: ignore[arg-type]
     }
 )
