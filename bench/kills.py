@@ -1,6 +1,7 @@
 """Kills the long commands with SIGKILL at random moments, starts them again, and compares with an uninterrupted run.
 
-    python bench/kills.py [--times 10] [--only world ingest extract import-features pretrain finetune] [--folder DIR] [--seed 0]
+    python bench/kills.py [--times 10] [--folder DIR] [--seed 0]
+                          [--only world ingest extract import-features pretrain finetune multi]
 
 Data commands must leave the same bytes in every file, training commands the same losses at every logged step and the same
 weights. A kill falls at a moment drawn uniformly from the duration of the uninterrupted run. Prints a line a kill; exits
@@ -44,8 +45,11 @@ NEEDS = {
     "extract": ("world",),
     "pretrain": ("world", "extract"),
     "finetune": ("world", "extract", "pretrain"),
+    "multi": ("world", "extract", "pretrain"),
 }
 """Commands whose output another command reads."""
+LOOKS = ["--evaluate-every", "4", "--evaluate-on", "20"]
+"""Often enough that tasks stop and go."""
 STEPS = ["--steps", "60", "--batch", "16", "--precision", "fp32", "--save-every", "5", "--log-every", "1"]
 
 
@@ -60,6 +64,7 @@ def commands(base: Path, out: Path) -> dict[str, list[str]]:
         "import-features": ["import-features", str(base / "features.tsv"), str(out), "--shard", "16"],
         "pretrain": ["pretrain", "--system", "vilbert", "--size", "tiny", "--workers", "1", *trained],
         "finetune": ["finetune", "vqa", "--from", str(base / "pretrain"), *trained],
+        "multi": ["finetune", "multi", "vqa", "expressions", "--from", str(base / "pretrain"), *trained, *LOOKS],
     }
 
 
@@ -163,7 +168,7 @@ def content(name: str, out: Path) -> dict[str, str]:
         for path in sorted(out.rglob("*"))
         if path.is_file()
     }
-    if name not in ("pretrain", "finetune"):
+    if name not in ("pretrain", "finetune", "multi"):
         return hashes
     steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     losses = {str(line["step"]): json.dumps(line["losses"]) for line in steps if line["kind"] == "step"}

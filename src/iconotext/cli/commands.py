@@ -108,6 +108,26 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
         Command(
+            "finetune captions",
+            "Fine-tune a pre-trained model to write captions of pictures.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="captions",
+            examples=(
+                "iconotext finetune captions --from runs/vlp --data data/world --store data/regions --out runs/write",
+            ),
+        ),
+        Command(
+            "finetune foils",
+            "Fine-tune a pre-trained model to tell a true sentence from its twin with one word made false.",
+            recipe="finetune",
+            options="OPTIONS",
+            of="foils",
+            examples=(
+                "iconotext finetune foils --from runs/uniter --data data/world --store data/regions --out runs/foils",
+            ),
+        ),
+        Command(
             "finetune relevance",
             "Fine-tune a pre-trained model to order products by how relevant they are to a query.",
             recipe="finetune",
@@ -115,6 +135,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             of="relevance",
             examples=(
                 "iconotext finetune relevance --from runs/uniter --data data/world --store data/regions --out runs/rank",
+            ),
+        ),
+        Command(
+            "finetune multi",
+            "Fine-tune a pre-trained model for several tasks in one run.",
+            recipe="multitask",
+            options="MultiOptions",
+            examples=(
+                "iconotext finetune multi vqa gqa --from runs/uniter --data data/world --store data/regions --out runs/all",
+                "iconotext finetune multi tasks.toml --from runs/uniter --data data/world --store data/regions --out runs/all",
             ),
         ),
     ),
@@ -128,10 +158,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command(
             "evaluate",
-            "Measure a fine-tuned model on its task, or a pre-trained one on retrieval.",
+            "Measure a fine-tuned model on its task or tasks, or a pre-trained one on retrieval.",
             recipe="evaluate",
             options="EvaluateOptions",
-            examples=("iconotext evaluate runs/vqa --data data/world --store data/regions",),
+            examples=(
+                "iconotext evaluate runs/vqa --data data/world --store data/regions",
+                "iconotext evaluate runs/all --task vqa",
+            ),
         ),
         Command(
             "errors",
@@ -195,6 +228,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             options="CompareOptions",
             run="compare",
             examples=('iconotext use compare runs/compare left.png right.png "both pictures show a dog"',),
+        ),
+        Command(
+            "use caption",
+            "Write a caption of a picture.",
+            recipe="using",
+            options="CaptionOptions",
+            run="caption",
+            examples=("iconotext use caption runs/write photo.png --beams 5 --out captioned.png",),
         ),
         Command(
             "use rank",

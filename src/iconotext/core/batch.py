@@ -112,6 +112,7 @@ class Batch:
     global position in the epoch. ``group`` is the number of consecutive rows that form one example (1 for pre-training).
     ``hidden_read`` False: no token reads a hidden region, itself included.
     ``answers`` numbers the answer where the text is a question, -1 where there is none (left out: everywhere).
+    ``scored`` are the packed words of which a head over the vocabulary is asked (left out: none).
     ``phrases`` are the packed words at which the phrases of each row are read, -1 where a row has no more (left out: none).
     """
 
@@ -123,6 +124,7 @@ class Batch:
     hidden_read: bool = True
     group: int = 1
     answers: Int[Tensor, "B"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    scored: Int[Tensor, "W"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     phrases: Int[Tensor, "B P"] = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.long))
 
     def __post_init__(self) -> None:

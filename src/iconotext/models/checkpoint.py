@@ -1,8 +1,8 @@
 """A model on disk: a folder that says everything needed to use it, and holds no code and no pickle.
 
-``config.json`` (the system as data, the model's sizes, the task), ``model.safetensors``, ``tokenizer.json``,
-``features.json`` (the fingerprint of the regions it was trained with, and its labels' names), ``run.json`` (resolved
-options, versions, data fingerprint).
+``config.json`` (the system as data, the model's sizes, the task or the tasks by name), ``model.safetensors``,
+``tokenizer.json``, ``features.json`` (the fingerprint of the regions it was trained with, and its labels' names),
+``run.json`` (resolved options, versions, data fingerprint).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from iconotext.core.machine import machine, versions
 from iconotext.heads.answer import AnswerHeadKind
 from iconotext.heads.pool import Concat, FirstToken, Product, Sum
 from iconotext.heads.tasks import Downstream, TaskHead
+from iconotext.models.multitask import MultiTaskModel
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import Layout, Recipe, System
 from iconotext.models.task import TaskKind, TaskModel
@@ -71,6 +72,9 @@ CLASSES: dict[str, type] = {
 }
 """Everything that a config may hold."""
 
+Model = PretrainModel | TaskModel | MultiTaskModel
+"""What a checkpoint may be of."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -86,14 +90,35 @@ class Saved:
     """A checkpoint in memory: the model, the path of its tokenizer, and what it was made from."""
 
     path: Path
-    model: PretrainModel | TaskModel
+    model: Model
     features: Features
     run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
-        """The task that it was fine-tuned for; empty for a pre-trained model."""
+        """The task that it was fine-tuned for, or the names of several; empty for a pre-trained model."""
+        if isinstance(self.model, MultiTaskModel):
+            return ", ".join(self.model.tasks)
         return self.model.task.name if isinstance(self.model, TaskModel) else ""
+
+    def only(self, task: str) -> Saved:
+        """The same with the model of one of its tasks.
+
+        Raises:
+            MissingPiece: it has no such task.
+        """
+        if isinstance(self.model, MultiTaskModel) and task in self.model.tasks:
+            return dataclasses.replace(self, model=self.model.only(task))
+        if isinstance(self.model, TaskModel) and self.model.task.name == task:
+            return self
+        raise MissingPiece(f"{self.path} has no task {task!r}; it has {self.task or 'none, since it is pre-trained'}.")
+
+    def doing(self, fits: Callable[[TaskKind], bool]) -> TaskModel | None:
+        """The model of the first of its tasks that ``fits``, None without any."""
+        model = self.model
+        if isinstance(model, MultiTaskModel):
+            return next((model.only(name) for name, kind in model.tasks.items() if fits(kind)), None)
+        return model if isinstance(model, TaskModel) and fits(model.task) else None
 
     @property
     def tokenizer(self) -> Path:
@@ -108,9 +133,7 @@ class Saved:
         return path
 
 
-def save(
-    path: Path, model: PretrainModel | TaskModel, tokenizer: str, features: Features, run: Mapping[str, Any]
-) -> None:
+def save(path: Path, model: Model, tokenizer: str, features: Features, run: Mapping[str, Any]) -> None:
     """Writes the checkpoint folder; ``model.safetensors`` comes last, so its presence means "complete".
 
     ``tokenizer`` is the JSON text of the tokenizer, empty where none is known.
@@ -118,13 +141,11 @@ def save(
     path.mkdir(parents=True, exist_ok=True)
     weights = path / "model.safetensors"
     weights.unlink(missing_ok=True)
-    task = model.task if isinstance(model, TaskModel) else None
-    config = {
-        "format": "iconotext-model/1",
-        "system": to_data(model.system),
-        "shape": model.shape,
-        "task": to_data(task),
-    }
+    config = {"format": "iconotext-model/1", "system": to_data(model.system), "shape": model.shape}
+    if isinstance(model, MultiTaskModel):
+        config["tasks"] = to_data(model.tasks)
+    else:
+        config["task"] = to_data(model.task if isinstance(model, TaskModel) else None)
     write_json(path / "config.json", config)
     if tokenizer:
         aside = path / ".tokenizer.json"
@@ -137,22 +158,17 @@ def save(
     os.replace(aside, weights)
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Saved:
-    """The checkpoint in ``path``, in evaluation mode.
+def load(path: Path, device: torch.device | str = "cpu", task: str = "") -> Saved:
+    """The checkpoint in ``path``, in evaluation mode; with ``task``, of several tasks that one only.
 
     Raises:
-        MissingPiece: when there is no checkpoint; the message names the command that makes one.
+        MissingPiece: when there is no checkpoint, with the command that makes one, or no such task in it.
         DataError: when it is damaged or its tensors are not those of its config.
     """
     require_checkpoint(path)
     config = _read(path / "config.json")
-    system, task = from_data(config["system"], CLASSES), from_data(config["task"], CLASSES)
-    model: PretrainModel | TaskModel
     with torch.device("meta"):  # no weights are drawn that would be thrown away: a large model is there in a second
-        if task is None:
-            model = PretrainModel(system, **config["shape"])
-        else:
-            model = TaskModel(system, task, **config["shape"])
+        model = _empty(config)
     try:
         state = load_file(path / "model.safetensors")
     except SafetensorError as error:
@@ -162,7 +178,22 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
     features = Features(
         Fingerprint(**about["fingerprint"]), tuple(about["class_names"]), tuple(about["attribute_names"])
     )
-    return Saved(path, model.to(device).eval(), features, _read(path / "run.json"))
+    saved = Saved(path, model.to(device).eval(), features, _read(path / "run.json"))
+    return saved.only(task) if task else saved
+
+
+def tasks_of(path: Path) -> tuple[str, ...]:
+    """The names of the tasks of a model that does several; none for any other."""
+    return tuple(_read(path / "config.json").get("tasks", ())) if (path / "config.json").is_file() else ()
+
+
+def _empty(config: Mapping[str, Any]) -> Model:
+    """The model that a config tells of."""
+    system = from_data(config["system"], CLASSES)
+    if "tasks" in config:
+        return MultiTaskModel(system, from_data(config["tasks"], CLASSES), **config["shape"])
+    task = from_data(config["task"], CLASSES)
+    return PretrainModel(system, **config["shape"]) if task is None else TaskModel(system, task, **config["shape"])
 
 
 def fill(model: nn.Module, state: Mapping[str, torch.Tensor], where: Path) -> None:

@@ -21,6 +21,7 @@ from iconotext.models.system import System
 from iconotext.models.trunk import Trunk, dims_of
 from iconotext.nn.init import initialise
 from iconotext.nn.terms import Segment
+from iconotext.objectives.caption import CaptionMLM, writing
 
 T = TypeVar("T")
 
@@ -32,12 +33,13 @@ class TaskKind:
     "answer" scores ``answers`` with the page's answer head, "class" with a head of ``hidden`` width (a multiple of what is
     read, 0 for one linear map); "two" reads two rows side by side for that, "attended" lets them attend to each other.
     "score" gives one number a pair, a column each; "region" one a region of the image; "phrases" one a region for each phrase
-    of the text. ``form`` is the task's own affair.
+    of the text. "words" scores the vocabulary at the words that the batch names (``Batch.scored``), with the head by which the
+    page learned to write. ``form`` is the task's own affair.
     ``segments`` are the rows of the segment tables that new ones, behind the page's own, begin as.
     """
 
     name: str
-    head: Literal["answer", "score", "class", "two", "attended", "region", "phrases"]
+    head: Literal["answer", "score", "class", "two", "attended", "region", "phrases", "words"]
     answers: tuple[str, ...] = ()
     hidden: float = 0.0
     form: str = ""
@@ -66,7 +68,7 @@ class TaskModel(nn.Module):
             "attributes": attributes,
         }
         self.trunk = Trunk(with_segments(system, len(task.segments)), vocabulary, feature_dim, recompute, classes)
-        self.head = head_of(task, system)
+        self.head = head_of(task, self.trunk)
         initialise(self.head, system.init)
 
     def forward(self, batch: Batch) -> Float[Tensor, "E *A"]:
@@ -86,6 +88,8 @@ def scores_of(trunk: Trunk, head: nn.Module, task: TaskKind, batch: Batch) -> Fl
     encoded, kind = trunk(batch), task.head
     if kind == "region":
         return by_row(head(encoded.region)[:, 0], ~batch.region.whole, batch.region.offsets)
+    if kind == "words":
+        return writer_of(trunk.system).logits(head, encoded.text.index_select(0, batch.scored), batch.pattern)
     if kind == "phrases":
         return head(encoded, batch.phrases, ~batch.region.whole)  # type: ignore[no-any-return]
     if kind == "attended":
@@ -99,19 +103,23 @@ def scores_of(trunk: Trunk, head: nn.Module, task: TaskKind, batch: Batch) -> Fl
 
 
 def fitting(trunk: Mapping[str, Tensor], own: Mapping[str, Tensor], copies: Sequence[int]) -> dict[str, Tensor]:
-    """The tensors of a trunk with as many segments as another has; segments beyond those there begin as ``copies``."""
+    """The tensors of a trunk with as many segments as ``own``; missing ones begin as the rows that end ``copies``."""
+
+    def table(rows: int, known: Tensor) -> Tensor:
+        missing = rows - len(known)
+        return torch.cat([known, known[list(copies[-missing:])]]) if missing > 0 else known[:rows]
+
     return {
-        name: torch.cat([tensor, tensor[list(copies)]])[: len(own[name])]
-        if "segment" in name.split(".") and len(own[name]) > len(tensor)
-        else tensor[: len(own[name])]
-        if "segment" in name.split(".")
-        else tensor
+        name: table(len(own[name]), tensor) if "segment" in name.split(".") else tensor
         for name, tensor in trunk.items()
     }
 
 
-def head_of(task: TaskKind, system: System) -> nn.Module:
+def head_of(task: TaskKind, trunk: Trunk) -> nn.Module:
     """The head that a task asks for."""
+    system = trunk.system
+    if task.head == "words":
+        return writer_of(system).head(trunk.head_context(classes=0, attributes=0))
     pooled, outputs = pooled_width(system.pool, dims_of(system)), len(task.answers) or 1
     if task.head == "answer":
         return AnswerHead(system.answer, system.answer.width(system.width, pooled), outputs, system.eps)
@@ -130,6 +138,20 @@ def head_of(task: TaskKind, system: System) -> nn.Module:
     return TaskScores(
         form, system.region_width if task.head == "region" else pooled, outputs, system.dropout, system.eps
     )
+
+
+def writer_of(system: System) -> CaptionMLM:
+    """What taught a page to write.
+
+    Raises:
+        ConfigError: nothing did.
+    """
+    found = writing(system.mix)
+    if found is None:
+        raise ConfigError(
+            f"{system.title} did not learn to write: none of its objectives masks words from left to right."
+        )
+    return found
 
 
 def with_segments(system: System, more: int) -> System:

@@ -6,11 +6,12 @@ example). Ties between scores count at their expected rank.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from iconotext.core.config import to_data
 from iconotext.core.errors import ConfigError
@@ -29,10 +30,12 @@ from iconotext.data.collate import Seating, Sees
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet, write_table
 from iconotext.data.store import RegionStore
+from iconotext.models.checkpoint import tasks_of
 from iconotext.models.task import TaskModel
 from iconotext.recipes.bars import bar
 from iconotext.recipes.scoring import Scorer
-from iconotext.tasks.base import Examples, Said, Source, predict
+from iconotext.tasks.base import Examples, Said, Source
+from iconotext.tasks.beam import USUAL, Search
 from iconotext.tasks.exhaustive import Exhaustive
 from iconotext.tasks.metrics.intervals import Figure, figure
 from iconotext.tasks.metrics.retrieval import DEPTHS, image_to_text, median_rank, recall, text_to_image
@@ -50,24 +53,29 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Measure a fine-tuned model on its task, or a pre-trained one on retrieval without fine-tuning.
+    """Measure a fine-tuned model on its task or tasks, or a pre-trained one on retrieval without fine-tuning.
 
     The model is shown all, then the text with the regions removed, then the picture with the words removed. For retrieval every
-    text is scored with every picture.
+    text is scored with every picture. What is measured of one of several tasks is written to RUN/TASK.
     """
 
     run: Positional[Path]
     """The model, made by `iconotext finetune` or `iconotext pretrain`."""
-    data: Path
-    """The data set."""
-    store: Path
-    """Its regions, made as those that the model was trained with."""
+    data: Path | None = None
+    """The data set; None takes the one that the model was trained on."""
+    store: Path | None = None
+    """Its regions, made as those that the model was trained with; None takes these."""
+    task: str = ""
+    """Of a model that does several tasks the one to measure, by its name; empty takes all."""
     split: str = "test"
     """The split to measure on."""
     language: str = ""
     """Only texts in this language, such as en or zh; empty takes all."""
     pictures: int = 0
     """Search among this many pictures of the split, drawn by lot, with their texts; 0 takes all of them."""
+    kind: str = ""
+    """Search with texts of this kind only, such as list in the built-in world; empty takes all. The pictures stay the same."""
+    search: Annotated[Search, arg(name="")] = USUAL
     batch: int = 256
     """Pairs of one forward pass."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -99,8 +107,28 @@ def run(options: EvaluateOptions) -> Path:
         MissingPiece: there is no model, or it has no head for a task.
         FingerprintError: the regions were made in another way than those that it was trained with.
     """
+    names = tasks_of(options.run)
+    if options.task or not names:
+        return one(options, options.run / options.task if names else options.run)
+    found = {name: json.loads(one(replace(options, task=name), options.run / name).read_text()) for name in names}
+    figures = [{**figure, "name": f"{name}: {figure['name']}"} for name in names for figure in found[name]["figures"]]
+    blind = found[names[0]]["blind"]
+    about = {"task": ", ".join(names), "blind": blind, "split": options.split, "options": to_data(options)}
+    path = options.run / "evaluation.json"
+    write_json(path, {**about, "tasks": found, "figures": figures})
+    whole = [Figure(**figure) for figure in figures if blind or not figure["name"].endswith((*LOOKS.values(),)[1:])]
+    show(whole, [], f"All tasks: {path}")
+    return path
+
+
+def one(options: EvaluateOptions, out: Path) -> Path:
+    """Measures one task into ``out``."""
+    options = resolved(options)
+    assert options.data is not None
+    assert options.store is not None
     data, store = DataSet.open(options.data), RegionStore.open(options.store)
-    scorer = Scorer.open(options.run, store, world().device, options.precision, options.allow_feature_mismatch)
+    precision, allowed = options.precision, options.allow_feature_mismatch
+    scorer = Scorer.open(options.run, store, world().device, precision, allowed, options.task)
     model = scorer.saved.model
     name = scorer.saved.task or Retrieval.name
     blind: Literal["text", "picture"] | None = scorer.saved.run.get("blind")
@@ -117,13 +145,28 @@ def run(options: EvaluateOptions) -> Path:
         **result.about,
     }
     figures = [asdict(found) for found in result.figures]
-    write_table(options.run / "predictions.parquet", result.predictions)
-    write_json(options.run / "evaluation.json", {**about, "figures": figures, "by_kind": list(result.by_kind)})
+    write_table(out / "predictions.parquet", result.predictions)
+    write_json(out / "evaluation.json", {**about, "figures": figures, "by_kind": list(result.by_kind)})
     official = result.submission(result.predictions)
     if official:
-        (options.run / official[0]).write_text(official[1], encoding="utf-8")
-    show(options, result)
-    return options.run / "evaluation.json"
+        (out / official[0]).write_text(official[1], encoding="utf-8")
+    show(result.figures, result.by_kind, f"Written to {out / 'evaluation.json'} and predictions.parquet")
+    return out / "evaluation.json"
+
+
+def resolved(options: EvaluateOptions) -> EvaluateOptions:
+    """With the data, its regions and the language that the model was trained on, where the user names none.
+
+    Raises:
+        ConfigError: nothing tells what it was trained on.
+    """
+    file = options.run / "run.json"
+    about = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    told = about.get("tasks", {}).get(options.task) or {**about.get("options", {}), "language": ""}
+    data, store = (getattr(options, name) or told.get(name) for name in ("data", "store"))
+    if not (data and store):
+        raise ConfigError(f"{options.run} does not tell what it was trained on: give --data and --store.")
+    return replace(options, data=Path(data), store=Path(store), language=options.language or told.get("language", ""))
 
 
 def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees) -> Result:
@@ -135,7 +178,8 @@ def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
     examples = task.examples(source, options.split, training=False)
     columns, figures, by_kind = {**examples.columns(), "unit": list(examples.units)}, [], []
     with bar("examples") as progress:
-        for look, suffix in LOOKS.items() if sees == "both" else [(sees, LOOKS[sees])]:
+        for look in examples.sees if sees == "both" else (sees,):
+            suffix = LOOKS[look]
             rows = progress.add_task((examples.figure + suffix)[:60], total=len(examples))
             seats = replace(scorer.seats, sees=look)
             said = everything(model, examples, seats, scorer, options, partial(progress.advance, rows))
@@ -146,10 +190,10 @@ def measured(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
             several = sum(bool(measure.parts()) for measure in measures) > 1
             for measure in measures:
                 known = ~np.isnan(measure.values)
-                units, name = np.array(measure.units), measure.name + suffix
-                figures.append(found_of(name, measure.values, units, known, options.seed))
+                name = measure.name + suffix
+                figures.append(measure.figure(name, known, options.seed))
                 for kind, part in measure.parts().items():
-                    found = found_of(name, measure.values, units, known & part, options.seed)
+                    found = measure.figure(name, known & part, options.seed)
                     by_kind.append(of_kind(found, kind, f"{kind}: {name}" if several else kind + suffix))
     return Result(figures, by_kind, pa.table(columns), examples.about(), examples.submission)
 
@@ -164,9 +208,10 @@ def everything(
 ) -> Said:
     """What the model says of all examples, in their order."""
     order, parts = [], []
-    for rows, scores in predict(model, examples, np.arange(len(examples)), seats, scorer.precision, options.batch):
+    asked = np.arange(len(examples))
+    for rows, said in examples.ask(model, asked, seats, scorer.precision, options.batch, options.search):
         order.append(rows)
-        parts.append(examples.said(rows, scores))
+        parts.append(said)
         done(len(rows))
     back = np.argsort(np.concatenate(order))
     return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
@@ -185,7 +230,12 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
         raise ConfigError(f"--pictures {options.pictures}: split {options.split!r} has {len(pairs.images)} with texts.")
     lot = permutation(len(pairs.images), options.seed, "pictures")[: options.pictures or None]
     images = np.sort(lot)
-    rows = np.flatnonzero(np.isin(pairs.image_of, images))
+    of_the_kind = np.array([options.kind in ("", kind) for kind in pairs.kinds])
+    rows = np.flatnonzero(np.isin(pairs.image_of, images) & of_the_kind)
+    if not len(rows):
+        raise ConfigError(
+            f"--kind {options.kind}: the texts have the kinds {', '.join(named(pairs.kinds)) or '(none)'}."
+        )
     owner = np.searchsorted(images, pairs.image_of[rows])
     names = [pairs.images[i] for i in images]
     trunk, score = scorer.saved.model.trunk, scorer.score()
@@ -207,10 +257,12 @@ def searched(options: EvaluateOptions, data: DataSet, scorer: Scorer, sees: Sees
     own = np.where(owner[:, None] == np.arange(len(images)), scores, -np.inf)
     queries = {"query_id": texts, "query": [pairs.strings[i] for i in rows], "kind": kinds}
     queries["unit"] = [names[i] for i in owner]
-    asking = {"query_id": names, "query": [""] * len(names), "kind": [""] * len(names), "unit": names}
+    asked = np.flatnonzero(~np.isnan(backward))  # a picture has no text of the kind
+    asking_ids = [names[i] for i in asked]
+    asking = {"query_id": asking_ids, "query": [""] * len(asked), "kind": [""] * len(asked), "unit": asking_ids}
     predictions = [
         ranking("text_to_image", queries, forward, own.max(1), scores, names),
-        ranking("image_to_text", asking, backward, own.max(0), scores.T, texts),
+        ranking("image_to_text", asking, backward[asked], own.max(0)[asked], scores.T[asked], texts),
     ]
     medians = {"text to image": median_rank(forward), "image to text": median_rank(backward)}
     about = {
@@ -260,14 +312,14 @@ def named(kinds: Sequence[str]) -> list[str]:
     return sorted(set(kinds) - {""})
 
 
-def show(options: EvaluateOptions, result: Result) -> None:
-    """Print the figures."""
+def show(figures: Sequence[Figure], by_kind: Sequence[Mapping[str, Any]], last: str) -> None:
+    """Print figures, and a line after them."""
     table = Table("", "", "95 %", "cases", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for found in result.figures:
+    for found in figures:
         table.add_row(found.name, f"{found.value:.1%}", f"{found.low:.1%} - {found.high:.1%}", f"{found.n:,}")
-    for entry in result.by_kind:
+    for entry in by_kind:
         cells = (f"{entry['value']:.1%}", f"{entry['low']:.1%} - {entry['high']:.1%}", f"{entry['n']:,}")
         table.add_row(f"  {entry['name']}", *cells, style="dim")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"Written to {options.run / 'evaluation.json'} and predictions.parquet", soft_wrap=True)
+    console.print(last, soft_wrap=True)

@@ -18,26 +18,30 @@ from tyro.conf import arg
 
 from iconotext.core.batch import Loss
 from iconotext.core.config import to_data
+from iconotext.core.errors import ConfigError
 from iconotext.core.seed import Draw, permutation
 from iconotext.data.collate import Seating
 from iconotext.data.records import DataSet
 from iconotext.data.sampler import LengthSampler
 from iconotext.data.store import RegionStore
 from iconotext.heads.answer import AnswerHead
-from iconotext.models.checkpoint import Saved, save
+from iconotext.models.checkpoint import Model, Saved, save
+from iconotext.models.multitask import MultiTaskModel
+from iconotext.models.pretrain import PretrainModel
 from iconotext.models.system import System
-from iconotext.models.task import TaskModel
+from iconotext.models.task import TaskKind, TaskModel, writer_of
 from iconotext.recipes.beginning import Beginning
 from iconotext.recipes.material import loading, sampler_of, seating
-from iconotext.tasks.base import Examples, Source, Task, TaskBatch, TaskOptions, predict
+from iconotext.tasks.base import Examples, Rows, Source, Task, TaskBatch, TaskOptions
+from iconotext.tasks.known import known
 from iconotext.tasks.retrieval import matching
 from iconotext.tasks.table import TASKS
-from iconotext.train.config import NO_DECAY, Group, TrainConfig
+from iconotext.train.config import NO_DECAY, Group, Precision, TrainConfig
 from iconotext.train.dist import processes
 from iconotext.train.loop import TrainResult, train
 from iconotext.train.precision import choose
 
-S = TypeVar("S", bound=TaskOptions, covariant=True)
+S = TypeVar("S", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class FinetuneOptions(Generic[S]):
     """Folder of the run: log, states, and at the end the model. Run the same command again to go on after a stop."""
     start: Annotated[Path | None, arg(name="from")] = None
     """The run to begin with, made by `iconotext pretrain`: its system, words and weights."""
+    start_task: Annotated[str, arg(name="from-task")] = ""
+    """Of a run of several tasks the one to begin with, by its name there; empty takes the one of this kind."""
     system: str = ""
     """Begin with a system and new weights in place of a run; `iconotext systems` lists them, your own is MODULE:NAME."""
     size: str = "tiny"
@@ -100,17 +106,17 @@ class FinetuneOptions(Generic[S]):
     log_every: int = 10
     """Updates between lines of the log."""
     evaluate_every: int = 0
-    """Updates between two looks at the validation split; 0 looks at the end only."""
+    """Updates between two looks at the validation split; 0 looks at the end only, at each of several tasks after each epoch."""
     evaluate_on: int = 1000
     """Most examples of such a look; 0 looks never."""
     tensorboard: bool = False
     """Write a tensorboard log as well (extra `track`)."""
 
 
-def options_of(task: type[TaskOptions]) -> type[FinetuneOptions[TaskOptions]]:
+def options_of(task: type[S]) -> type[FinetuneOptions[S]]:
     """``FinetuneOptions`` of one task, explained in its words."""
     about = {"__doc__": task.__doc__, "__module__": __name__}
-    made: type[FinetuneOptions[TaskOptions]] = new_class(
+    made: type[FinetuneOptions[S]] = new_class(
         f"Finetune{task.__name__}",
         (FinetuneOptions[task],),  # type: ignore[valid-type]
         exec_body=lambda space: space.update(about),
@@ -126,17 +132,22 @@ OPTIONS: Mapping[str, type[FinetuneOptions[TaskOptions]]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class TaskStream:
-    """The micro-batches of fine-tuning: number i is the same in every run with the same settings."""
+    """The micro-batches of fine-tuning: number i is the same in every run with the same settings.
+
+    The sampler numbers the examples, or where there are ``rows`` those.
+    """
 
     examples: Examples
     seats: Seating
     sampler: LengthSampler
     seed: int
+    rows: Rows | None = None
 
     def __call__(self, index: int) -> TaskBatch:
         """Micro-batch ``index`` of the run."""
         plan = self.sampler.batch(index)
-        return self.examples.batch(plan.indices, Draw(self.seed, plan.epoch, plan.positions), self.seats)
+        chosen = plan.indices if self.rows is None else self.rows[plan.indices]
+        return self.examples.batch(chosen, Draw(self.seed, plan.epoch, plan.positions), self.seats)
 
 
 def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
@@ -151,6 +162,7 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
         data, store = DataSet.open(options.data), RegionStore.open(options.store)
         start = Beginning(options.start, options.system, options.size, options.tokenizer, options.vocabulary)
         saved, words = start.open(data, store, options.split, options.language)
+        saved = saved.only(options.start_task) if options.start_task else saved
         options = replace(options, scratch=options.scratch or start.run is None)
         mismatch = saved.features.fingerprint.require(
             store.fingerprint, str(options.store), options.allow_feature_mismatch
@@ -158,9 +170,11 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
         source, page = Source(data, store, words, options.language), saved.model.system
         task = options.task.task(source, options.split, page)
         examples = task.examples(source, options.split, training=True)
-        Console(stderr=True, quiet=not here.main).print(examples.summary(), highlight=False, soft_wrap=True)
-        model = model_of(options, saved, task, examples.shares())
-        seats = seating(page, words.vocab, task.name, options.blind or "both")
+        require_seen(options.blind, task, examples)
+        told = [examples.summary()]
+        model = model_of(options, saved, task, examples.shares(), told.append)
+        Console(stderr=True, quiet=not here.main).print("\n".join(told), highlight=False, soft_wrap=True)
+        seats = seating(model.system, words.vocab, task.name, options.blind or "both")
         config = config_of(options, page)
         sampler = sampler_of(examples.lengths(seats.most_words, seats.most_regions), options.batch, config)
         batches = loading(TaskStream(examples, seats, sampler, options.seed), config, options.workers)
@@ -172,6 +186,7 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
         if here.main:
             about = {"command": "finetune", "task": task.name, "options": to_data(options), "train": to_data(config)}
             about |= {"feature_mismatch": mismatch} if mismatch else {}
+            about |= {"head": told[1:]} if told[1:] else {}
             about |= {"data": data.fingerprint, "examples": len(examples), "blind": options.blind, **examples.about()}
             features = replace(saved.features, fingerprint=store.fingerprint)
             save(options.out, model, words.tokenizer.to_str(), features, about)
@@ -179,34 +194,78 @@ def run(options: FinetuneOptions[TaskOptions]) -> TrainResult:
 
 
 def model_of(
-    options: FinetuneOptions[TaskOptions], saved: Saved, task: Task, shares: Float[Tensor, "A"] | None = None
+    options: FinetuneOptions[object],
+    saved: Saved,
+    task: Task,
+    shares: Float[Tensor, "A"] | None = None,
+    say: Callable[[str], None] = lambda told: None,
 ) -> TaskModel:
     """The task's model with what was learned, as far as it fits; the matching head becomes a head that scores pairs.
 
-    A new head that answers begins at the answers' ``shares`` of the training questions.
+    A new head that answers begins at the answers' ``shares`` of the training questions, but for answers that a head knows
+    already; ``say`` is told of those.
     """
     source = saved.model
+    if isinstance(source, MultiTaskModel) and (name := source.owner(task.kind)) is not None:
+        source = source.only(name)
     torch.manual_seed(options.seed)
-    shape = {name: size for name, size in source.shape.items() if name != "tasks"}  # the heads of tasks stay behind
-    model = TaskModel(source.system, task.kind, **shape, recompute=options.recompute)
-    if isinstance(model.head, AnswerHead) and shares is not None:
-        model.head.begin_at(shares)
-    if options.scratch:
-        return model
-    model.begin_with(source.trunk.state_dict())
-    if isinstance(source, TaskModel):
-        head = source.head if source.task == task.kind else None
-    else:
-        head = matching(source) if isinstance(model.head, nn.Linear) else None
-    if head is not None:
-        model.head.load_state_dict(head.state_dict())
+    model = TaskModel(source.system, task.kind, **shape_of(source), recompute=options.recompute)
+    if not options.scratch:
+        model.begin_with(source.trunk.state_dict())
+    begin(model.head, task.kind, None if options.scratch else source, shares, say)
     return model
 
 
-def config_of(options: FinetuneOptions[TaskOptions], page: System) -> TrainConfig:
+def require_seen(blind: Literal["text", "picture"] | None, task: Task, examples: Examples) -> None:
+    """Refuses what a model of the task cannot do without.
+
+    Raises:
+        ConfigError: with what it can be trained without.
+    """
+    if blind and blind not in examples.sees:
+        raise ConfigError(
+            f"--blind {blind}: in {task.name} the words are what the model gives, so they cannot be taken away; --blind text "
+            "takes the picture away."
+        )
+
+
+def shape_of(source: Model) -> dict[str, int]:
+    """The sizes that a model of tasks is made with; the heads of tasks stay behind."""
+    return {name: size for name, size in source.shape.items() if name != "tasks"}
+
+
+def begin(
+    head: nn.Module,
+    kind: TaskKind,
+    source: Model | None,
+    shares: Float[Tensor, "A"] | None,
+    say: Callable[[str], None] = lambda told: None,
+) -> None:
+    """Begins a task's head as ``model_of`` says, with what ``source`` has learned."""
+    if isinstance(head, AnswerHead) and shares is not None:
+        head.begin_at(shares)
+    learned: nn.Module | None = None
+    if isinstance(source, MultiTaskModel):
+        owner = source.owner(kind)
+        learned = None if owner is None else source.heads[owner]
+    elif isinstance(source, TaskModel) and source.task == kind:
+        learned = source.head
+    elif source is not None:
+        found = known(source, kind)
+        if found is not None and (told := found.teach(head, kind)):
+            say(told)
+        elif isinstance(source, PretrainModel) and kind.head == "words":
+            learned = source.heads[writer_of(source.system).name]
+        elif isinstance(source, PretrainModel) and isinstance(head, nn.Linear):
+            learned = matching(source)
+    if learned is not None:
+        head.load_state_dict(learned.state_dict())
+
+
+def config_of(options: FinetuneOptions[object], page: System) -> TrainConfig:
     """What the user said, and for the rest the recipe of the system's page."""
     recipe = page.recipe
-    head = r":head\."
+    head = r":heads?\."
     return TrainConfig(
         steps=options.steps,
         learning_rate=recipe.learning_rate if options.learning_rate is None else options.learning_rate,
@@ -242,10 +301,10 @@ def look_of(
     """What the train loop calls to measure the model on some examples, always the same ones."""
     rows = permutation(len(examples), options.seed, "look")[: options.evaluate_on]
     precision = choose(options.precision, device)[0]
+    return lambda step: {"accuracy": accuracy(model, examples, rows, seats, precision)}
 
-    def look(step: int) -> Mapping[str, float]:
-        found = predict(model, examples, rows, seats, precision)
-        right = [examples.said(chosen, scores)["accuracy"] for chosen, scores in found]
-        return {"accuracy": float(np.nanmean(np.concatenate(right)))}
 
-    return look
+def accuracy(model: TaskModel, examples: Examples, rows: Rows, seats: Seating, precision: Precision) -> float:
+    """How right a model is of some examples, from 0 to 1."""
+    found = examples.ask(model, rows, seats, precision)
+    return float(np.nanmean(np.concatenate([said["accuracy"] for _, said in found])))

@@ -18,10 +18,10 @@ from iconotext.data.collate import Seating, Sees
 from iconotext.data.loader import Loader
 from iconotext.data.pair import Drawn, PairTable
 from iconotext.data.sampler import LengthSampler
+from iconotext.models.multitask import token_of
 from iconotext.models.system import System
 from iconotext.models.task import second_segment
 from iconotext.nn.location import encode_location
-from iconotext.nn.terms import TaskToken
 from iconotext.objectives.base import Corrupted, Negatives, Objective, Rewrites
 from iconotext.objectives.mix import Mix, choose, corrupt, negatives
 from iconotext.recipes.retake import Retake
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 def seating(system: System, vocab: Vocab, task: str = "", sees: Sees = "both") -> Seating:
     """How ``system`` wants its pairs, for a ``task`` where it tells tasks apart, and for one that ``sees`` only a part."""
-    tokens = (term for term in system.text.terms if isinstance(term, TaskToken))
     return Seating(
         vocab=vocab,
         locate=partial(encode_location, system.region.location),
@@ -46,7 +45,7 @@ def seating(system: System, vocab: Vocab, task: str = "", sees: Sees = "both") -
         link_whole=system.layout.link_whole,
         sentences=system.layout.sentences,
         second_segment=second_segment(system),
-        task=next((number for term in tokens for name, number in term.tasks if name == task), None),
+        task=token_of(system, task),
         sees=sees,
     )
 

@@ -17,6 +17,7 @@ from iconotext.data.collate import Seating, no_regions
 from iconotext.data.store import RegionStore
 from iconotext.data.words import TokenTable, Words
 from iconotext.models.checkpoint import Saved, load
+from iconotext.models.multitask import MultiTaskModel
 from iconotext.models.pretrain import PretrainModel
 from iconotext.recipes.material import seating
 from iconotext.tasks.exhaustive import Score
@@ -48,15 +49,19 @@ class Scorer:
         device: torch.device,
         precision: Precision = "auto",
         allow_feature_mismatch: bool = False,
+        task: str = "",
     ) -> Scorer:
         """The model in ``run``; refuses a store that was made otherwise than its features, unless that is allowed.
 
-        ``mismatch`` keeps what differs.
+        ``mismatch`` keeps what differs. Of a model that does several tasks ``task`` is the one.
 
         Raises:
+            MissingPiece: there is no model, or no such task, or it is not said which of several.
             FingerprintError: with what differs.
         """
-        saved = load(run, device)
+        saved = load(run, device, task)
+        if isinstance(saved.model, MultiTaskModel):
+            raise MissingPiece(f"{run} does several tasks ({saved.task}): name one, or a model that does one or none.")
         mismatch = saved.features.fingerprint.require(store.fingerprint, str(store.path), allow_feature_mismatch)
         words = Words.load(saved.tokenizer)
         chosen = choose(precision, device)[0]
@@ -71,7 +76,7 @@ class Scorer:
         """
         if not isinstance(self.saved.model, PretrainModel):
             raise MissingPiece(
-                f"{self.saved.path} is a model fine-tuned for {self.saved.model.task.name}; matching and filling need the "
+                f"{self.saved.path} is a model fine-tuned for {self.saved.task}; matching and filling need the "
                 "pre-trained one: name the folder that `iconotext pretrain` wrote."
             )
         return self.saved.model
@@ -105,6 +110,7 @@ class Scorer:
         Raises:
             MissingPiece: the model has nothing of the kind.
         """
+        assert not isinstance(self.saved.model, MultiTaskModel)
         found = scoring(self.saved.model)
         if found is None:
             raise MissingPiece(

@@ -14,21 +14,24 @@ from PIL import Image
 
 from iconotext.core.batch import Batch
 from iconotext.core.errors import ConfigError, DataError, MissingPiece
-from iconotext.data.pictures import decode
-from iconotext.data.store import PackedRegions
+from iconotext.data.collate import Seating
 from iconotext.data.words import TokenTable, Words
 from iconotext.models.checkpoint import Saved
 from iconotext.models.checkpoint import load as load_checkpoint
+from iconotext.models.multitask import MultiTaskModel
 from iconotext.models.pretrain import PretrainModel
 from iconotext.models.task import TaskModel
 from iconotext.recipes.material import seating
+from iconotext.recipes.seeing import Picture, opened, pack
 from iconotext.regions.detections import Detections, Detector
 from iconotext.regions.draw import draw_regions
 from iconotext.regions.table import DetectorOptions, open_like
 from iconotext.tasks import choices, grounding, statements
+from iconotext.tasks.beam import USUAL, Search
+from iconotext.tasks.captions import WRITERS
 from iconotext.tasks.retrieval import scoring
+from iconotext.tasks.writing import Writer, text_of
 
-Picture = str | Path | Image.Image
 T = TypeVar("T")
 PRODUCTS = 64
 """Products of one forward pass."""
@@ -61,16 +64,18 @@ class Grounded:
     picture: Image.Image
 
 
-def load(path: str | Path, device: str | torch.device = "cpu", detector: DetectorOptions | None = None) -> Model:
+def load(
+    path: str | Path, device: str | torch.device = "cpu", detector: DetectorOptions | None = None, task: str = ""
+) -> Model:
     """The model in a run's folder, ready for pictures.
 
     ``detector`` tells where the weights are that made its features, if they are neither in the package nor in the folder of
-    artefacts.
+    artefacts. Of a run of several tasks each call takes the first that fits, unless ``task`` names the one.
 
     Raises:
-        MissingPiece: there is none; the message names the command that makes one.
+        MissingPiece: there is none, or no such task; the message names the command that makes one.
     """
-    return Model(load_checkpoint(Path(path), device), torch.device(device), detector)
+    return Model(load_checkpoint(Path(path), device, task), torch.device(device), detector)
 
 
 class Model:
@@ -82,7 +87,6 @@ class Model:
     def __init__(self, saved: Saved, device: torch.device, detector: DetectorOptions | None = None) -> None:
         self.saved = saved
         self.words = Words.load(saved.tokenizer)
-        self.seats = seating(saved.model.system, self.words.vocab, saved.task)
         self.device = device
         self._finding = detector or DetectorOptions(device=str(device))
 
@@ -115,7 +119,7 @@ class Model:
         model = self._pretrained("match", "itm", "cmcl", "contrastive")
         score, (pictures, sentences) = scoring(model), _lists(images, texts)
         assert score is not None
-        found = score(model.trunk(self._batch(pictures, self.words.encode(sentences))))
+        found = score(model.trunk(self._batch(model, pictures, self.words.encode(sentences))))
         judges = "itm" in model.heads and "cmcl" not in model.heads
         return (found.sigmoid() if judges else found).tolist()
 
@@ -132,7 +136,7 @@ class Model:
             raise DataError(
                 f'fill: {text!r} has no [MASK]; write one for each hidden word, as in "a [MASK] on the grass".'
             )
-        batch = self._batch([image], self.words.encode([text]))
+        batch = self._batch(model, [image], self.words.encode([text]))
         at = (batch.text.ids == self.words.vocab.mask).nonzero()[:, 0]
         guess = model.heads["mlm"](model.trunk(batch).text[at]).float().softmax(-1)
         values, ids = guess.topk(min(top, guess.shape[1]))
@@ -148,13 +152,13 @@ class Model:
         Raises:
             MissingPiece: the model was not fine-tuned to answer.
         """
-        model = self.saved.model
-        if not isinstance(model, TaskModel) or model.task.head != "answer":
+        model = self.saved.doing(lambda kind: kind.head == "answer")
+        if model is None:
             raise MissingPiece(
                 f"{self.saved.path} does not answer questions; `iconotext finetune vqa --from {self.saved.path}` makes a "
                 "model that does."
             )
-        scores = model(self._batch([image], self.words.encode([question]))).float().sigmoid()[0]
+        scores = model(self._batch(model, [image], self.words.encode([question]))).float().sigmoid()[0]
         values, ids = scores.topk(min(top, scores.numel()))
         return [(model.task.answers[i], v) for i, v in zip(ids.tolist(), values.tolist())]
 
@@ -171,7 +175,8 @@ class Model:
             raise ConfigError(f"choose: {count} answers leave no choice; give two or more.")
         regions, positions = pack(self.regions([image]) * count), np.zeros(count, np.int64)
         asked, options = self.words.encode([question] * count), self.words.encode(list(answers))
-        batch = choices.seated(self.seats, asked, options, regions, positions, count, self.words.vocab.separator)
+        separator = self.words.vocab.separator
+        batch = choices.seated(self.seats(model), asked, options, regions, positions, count, separator)
         shares = model(batch.to(self.device)).float().softmax(1)[0].tolist()
         return sorted(zip(answers, shares), key=lambda found: -found[1])
 
@@ -185,7 +190,7 @@ class Model:
         """
         model, picture = self._tuned("ground", "expressions"), opened(image)
         found = self._seen(picture, "ground")
-        scores = model(self._seated([(picture.size, found)], self.words.encode([expression]))).float()[0]
+        scores = model(self._seated(model, [(picture.size, found)], self.words.encode([expression]))).float()[0]
         shares = scores.softmax(0) if model.task.form == "softmax" else scores.sigmoid()
         best = int(shares.argmax())
         score, (left, top, right, bottom) = float(shares[best]), found.boxes[best].tolist()
@@ -204,7 +209,7 @@ class Model:
         model, picture, said = self._tuned("phrases", "grounding"), opened(image), grounding.marked(sentence)
         found, form = self._seen(picture, "phrases"), model.task.form
         regions = pack([(picture.size, found)] * (1 if form == "attention" else len(said.spans)))
-        batch = grounding.seated(self.seats, self.words, said, regions, form)  # type: ignore[arg-type]
+        batch = grounding.seated(self.seats(model), self.words, said, regions, form)  # type: ignore[arg-type]
         scores = model(batch.to(self.device)).float().reshape(len(said.spans), -1)
         shares, best = (scores.sigmoid() if form == "sigmoid" else scores.softmax(-1)).max(-1)
         chosen, numbers = found.boxes[best.cpu().numpy()], [str(n) for n in range(1, len(said.spans) + 1)]
@@ -220,7 +225,8 @@ class Model:
         """
         model = self._tuned("compare", "statements")
         regions, text = pack(self.regions([image_a, image_b])), self.words.encode([statement])
-        batch = statements.seated(self.seats, text, regions, np.zeros(1, np.int64), model.task.form)  # type: ignore[arg-type]
+        seats, positions = self.seats(model), np.zeros(1, np.int64)
+        batch = statements.seated(seats, text, regions, positions, model.task.form)  # type: ignore[arg-type]
         return float(model(batch.to(self.device)).float().softmax(1)[0, statements.LABELS.index("True")])
 
     @torch.no_grad()
@@ -233,6 +239,7 @@ class Model:
             MissingPiece: the model was not fine-tuned for relevance.
         """
         model = self._tuned("rank", "relevance")
+        seats = self.seats(model)
         given = [product if isinstance(product, Product) else Product(product) for product in products]
         titled = any(product.title for product in given)
         scores: list[float] = []
@@ -243,9 +250,25 @@ class Model:
             regions = pack([next(found) if product.picture is not None else self._nothing for product in some])
             asked, titles = self.words.encode([query] * count), self.words.encode([p.title for p in some])
             separator, positions = self.words.vocab.separator, np.zeros(count, np.int64)
-            batch = choices.seated(self.seats, asked, titles if titled else None, regions, positions, count, separator)
+            batch = choices.seated(seats, asked, titles if titled else None, regions, positions, count, separator)
             scores += model(batch.to(self.device)).float()[0].tolist()
         return sorted(enumerate(scores), key=lambda found: -found[1])
+
+    @torch.no_grad()
+    def caption(self, image: Picture, search: Search = USUAL) -> list[tuple[str, float]]:
+        """Captions with their log probabilities, the best first; the others are what the search came upon on its way.
+
+        Raises:
+            MissingPiece: the model did not learn to write.
+        """
+        model = self.saved.doing(lambda kind: kind.head == "words") or self.saved.model
+        if isinstance(model, MultiTaskModel) or (writer := Writer.of(model, self.seats(model))) is None:
+            raise MissingPiece(
+                f"{self.saved.path} does not write; `iconotext pretrain --system {WRITERS[0]}` and then `iconotext finetune "
+                "captions` make a model that does."
+            )
+        (found,) = writer.write(self._batch(model, [image], self.words.encode([""])), search)
+        return [(text_of(self.words, text.words), text.score) for text in found]
 
     def _seen(self, picture: Image.Image, call: str) -> Detections:
         """The regions of a picture in which there is something to find."""
@@ -264,8 +287,8 @@ class Model:
         return (1, 1), Detections(none.reshape(0, 4), none, features, classes, none.astype(np.int32), none)
 
     def _tuned(self, call: str, task: str) -> TaskModel:
-        model = self.saved.model
-        if not isinstance(model, TaskModel) or model.task.name != task:
+        model = self.saved.doing(lambda kind: kind.name == task)
+        if model is None:
             what = f"fine-tuned for {self.saved.task}" if self.saved.task else "pre-trained"
             raise MissingPiece(
                 f"{self.saved.path} is {what} and cannot {call}; `iconotext finetune {task} --from {self.saved.path}` makes a "
@@ -277,7 +300,7 @@ class Model:
         model = self.saved.model
         if not isinstance(model, PretrainModel):
             raise MissingPiece(
-                f"{self.saved.path} is fine-tuned for {model.task.name} and cannot {call}; load the folder that "
+                f"{self.saved.path} is fine-tuned for {self.saved.task} and cannot {call}; load the folder that "
                 "`iconotext pretrain` wrote."
             )
         if not any(head in model.heads for head in heads):
@@ -287,46 +310,23 @@ class Model:
             )
         return model
 
-    def _batch(self, pictures: Sequence[Picture], tokens: TokenTable) -> Batch:
-        """One row a text; a single picture is looked at once and goes with all texts."""
-        return self._seated(self.regions(pictures), tokens)
+    def seats(self, model: PretrainModel | TaskModel) -> Seating:
+        """How a model wants its pairs, with the token of its task where it has one."""
+        return seating(model.system, self.words.vocab, model.task.name if isinstance(model, TaskModel) else "")
 
-    def _seated(self, found: list[tuple[tuple[int, int], Detections]], tokens: TokenTable) -> Batch:
+    def _batch(self, model: PretrainModel | TaskModel, pictures: Sequence[Picture], tokens: TokenTable) -> Batch:
+        """One row a text; a single picture is looked at once and goes with all texts."""
+        return self._seated(model, self.regions(pictures), tokens)
+
+    def _seated(
+        self, model: PretrainModel | TaskModel, found: list[tuple[tuple[int, int], Detections]], tokens: TokenTable
+    ) -> Batch:
         if len(found) == 1:
             found = found * len(tokens)
         if len(tokens) == 1:
             tokens = tokens.rows(np.zeros(len(found), np.int64))
         rows = np.arange(len(found))
-        return self.seats.batch(tokens, pack(found), np.ones(len(found), np.bool_), rows).to(self.device)
-
-
-def pack(found: Sequence[tuple[tuple[int, int], Detections]]) -> PackedRegions:
-    """The regions of pictures as a store would give them."""
-    counts = [len(detections) for _, detections in found]
-    arrays = {
-        name: np.concatenate([getattr(detections, name) for _, detections in found])
-        for name in ("boxes", "scores", "features", "class_probs", "attributes", "attribute_scores")
-    }
-    # A store keeps features and probabilities as float16, and so the model saw them in training.
-    arrays |= {name: arrays[name].astype(np.float16) for name in ("features", "class_probs")}
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return PackedRegions(sizes=np.array([size for size, _ in found], np.int32), offsets=offsets, **arrays)
-
-
-def opened(picture: Picture) -> Image.Image:
-    """A picture as RGB.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    if isinstance(picture, Image.Image):
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-    try:
-        return decode(Path(picture).read_bytes())
-    except OSError as error:
-        raise DataError(f"{picture} cannot be read: {error.strerror}.") from error
-    except DataError as error:
-        raise DataError(f"{picture}: {error}") from error
+        return self.seats(model).batch(tokens, pack(found), np.ones(len(found), np.bool_), rows).to(self.device)
 
 
 def _lists(images: Picture | Sequence[Picture], texts: str | Sequence[str]) -> tuple[list[Picture], list[str]]:

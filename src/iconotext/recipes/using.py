@@ -7,17 +7,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from iconotext.core.errors import DataError
 from iconotext.explain.sheet import sheet
 from iconotext.recipes.search import PICTURES
-from iconotext.recipes.use import Product, load, opened
+from iconotext.recipes.seeing import opened
+from iconotext.recipes.use import Product, load
+from iconotext.tasks.beam import USUAL, Search
 
 LARGE = 448
 """The longest side of a picture that stands alone."""
@@ -110,6 +112,23 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
+class CaptionOptions:
+    """Write a caption of a picture with a model made by `iconotext finetune captions`."""
+
+    run: Positional[Path]
+    """The model's folder."""
+    picture: Positional[Path]
+    """The picture."""
+    search: Annotated[Search, arg(name="")] = USUAL
+    top: int = 1
+    """How many captions to list, of those that the search came upon."""
+    out: Path | None = None
+    """Draw the picture with its captions into this file."""
+    json: bool = False
+    """Print JSON lines instead of a table."""
+
+
+@dataclass(frozen=True)
 class RankOptions:
     """Order products by how relevant they are to a query with a model made by `iconotext finetune relevance`."""
 
@@ -168,6 +187,14 @@ def compare(options: CompareOptions) -> None:
     _say(options.statement, [{"verdict": true >= 0.5, "probability of truth": true}], options.json)
     verdict = f"{'true' if true >= 0.5 else 'false'}: {max(true, 1 - true):.0%}"
     _draw(options.out, [(opened(options.left), options.statement), (opened(options.right), verdict)], LARGE)
+
+
+def caption(options: CaptionOptions) -> None:
+    """Prints captions with their log probabilities, the best first."""
+    found = load(options.run).caption(options.picture, options.search)[: options.top]
+    rows = [{"caption": text, "log probability": score} for text, score in found]
+    _say(str(options.picture), rows, options.json)
+    _draw(options.out, [(opened(options.picture), "\n".join(text for text, _ in found))], LARGE)
 
 
 def rank(options: RankOptions) -> None:

@@ -7,7 +7,7 @@ gives each example a row of scores: a column an answer, a pair of the group, or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,13 +21,15 @@ from torch import Tensor, nn
 from iconotext.core.batch import Batch, Loss, map_tensors
 from iconotext.core.errors import DataError
 from iconotext.core.seed import Draw
-from iconotext.data.collate import Seating
+from iconotext.data.collate import Seating, Sees
 from iconotext.data.records import DataSet
 from iconotext.data.store import RegionStore
 from iconotext.data.words import Words
 from iconotext.models.system import System
 from iconotext.models.task import TaskKind, TaskModel
 from iconotext.models.trunk import device_of
+from iconotext.tasks.beam import GREEDY, Search
+from iconotext.tasks.metrics.intervals import Figure, figure, percentiles
 from iconotext.train.config import Precision
 from iconotext.train.precision import autocast
 
@@ -39,7 +41,7 @@ Rows = NDArray[np.int64]
 class TaskBatch:
     """Examples as the model sees them, and what the loss compares with. This is a micro-batch of fine-tuning.
 
-    ``targets`` [n, ...] has a row an example; every loss is a mean over examples.
+    ``targets`` [n, ...] has a row an example, and every loss is a mean over examples; where words are scored it is words.
     """
 
     name: str
@@ -48,7 +50,7 @@ class TaskBatch:
 
     @property
     def examples(self) -> int:
-        """Groups in the batch."""
+        """What the loss is a mean over: groups of the batch, or words that are scored."""
         return len(self.targets)
 
     @property
@@ -108,16 +110,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure in the making: a value in 0-1 of each case (NaN where nobody knows), and its unit.
+    """A figure in the making: a value of each case, in 0-1 for most (NaN where nobody knows), and its unit.
 
     ``units`` are what was drawn independently, for the interval; ``kinds`` (empty where there are none) break the figure down:
-    a case is of one kind, of several, or of none ("").
+    a case is of one kind, of several, or of none (""). ``together`` is the figure of some cases, by their numbers, where that
+    is not the mean of their values; each case is a unit then.
     """
 
     name: str
     values: NDArray[np.float64]
     units: Sequence[str]
     kinds: Sequence[str | tuple[str, ...]] = ()
+    together: Callable[[Rows], float] | None = None
+
+    def figure(self, name: str, where: NDArray[np.bool_], seed: int) -> Figure:
+        """The figure of some of the cases with its interval."""
+        if self.together is None or not where.any():
+            return figure(name, self.values[where], np.array(self.units)[where], seed)
+        cases, together = np.flatnonzero(where), self.together
+        low, high = percentiles(lambda drawn: together(cases[drawn]), len(cases), seed, name)
+        return Figure(name, together(cases), float(low), float(high), len(cases))
 
     def parts(self) -> dict[str, NDArray[np.bool_]]:
         """Which cases are of each kind, in order of the kinds."""
@@ -141,6 +153,8 @@ class Examples(Protocol):
     """The kind of each example; empty where there are none."""
     group: int = 1
     """Pairs of one example."""
+    sees: tuple[Sees, ...] = ("both", "text", "picture")
+    """What a model may be shown of them."""
 
     def __len__(self) -> int: ...
 
@@ -148,13 +162,38 @@ class Examples(Protocol):
         """Tokens of each example, over its whole group: what the sampler sorts by."""
         ...
 
+    def pictures(self) -> Sequence[Sequence[str]]:
+        """The images that each example shows."""
+        return [(unit,) for unit in self.units]
+
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
         """Some examples as groups of pairs; what is random comes from ``draw``."""
         ...
 
+    def ask(
+        self,
+        model: TaskModel,
+        rows: Rows,
+        seats: Seating,
+        precision: Precision,
+        chunk: int = 256,
+        search: Search = GREEDY,
+    ) -> Iterator[tuple[Rows, Said]]:
+        """What a model says of some examples, in chunks of about ``chunk`` pairs, each with its examples' numbers.
+
+        It reads the scores of each, by ``said``. Examples whose answer is written word by word say here how, in place of that;
+        ``search`` is for them.
+        """
+        for chosen, scores in predict(model, self, rows, seats, precision, chunk):
+            yield chosen, self.said(chosen, scores)
+
     def said(self, rows: Rows, scores: Float[Tensor, "n *A"]) -> Said:
-        """What some examples' scores say, and in "accuracy" how right that is, from 0 to 1; NaN where nobody knows."""
-        ...
+        """What some examples' scores say, and in "accuracy" how right that is, from 0 to 1; NaN where nobody knows.
+
+        Raises:
+            TypeError: no scores tell it, as where the answer is written.
+        """
+        raise TypeError(f"{type(self).__name__} have no scores that say something.")
 
     def columns(self) -> dict[str, Any]:
         """The examples as columns of a table."""
@@ -236,15 +275,19 @@ def predict(
     The model is taken as it is: put it in evaluation mode before.
     """
     device = device_of(model)
-    lengths = examples.lengths(seats.most_words, seats.most_regions)
+    for chosen, batch in chunks(examples, rows, seats, chunk // examples.group):
+        with torch.no_grad(), autocast(precision, device):
+            scores = model(batch.to(device))
+        yield chosen, scores.float().cpu()
+
+
+def chunks(examples: Examples, rows: Rows, seats: Seating, size: int) -> Iterator[tuple[Rows, Batch]]:
+    """Some examples in batches of ``size`` (at least one) of similar length, each with its examples' numbers."""
+    lengths, size = examples.lengths(seats.most_words, seats.most_regions), max(1, size)
     order = rows[np.argsort(lengths[rows], kind="stable")]
-    size = max(1, chunk // examples.group)
     for begin in range(0, len(order), size):
         chosen = order[begin : begin + size]
-        micro = examples.batch(chosen, Draw(0, 0, chosen), seats).to(device)
-        with torch.no_grad(), autocast(precision, device):
-            scores = model(micro.batch)
-        yield chosen, scores.float().cpu()
+        yield chosen, examples.batch(chosen, Draw(0, 0, chosen), seats).batch
 
 
 def entropy(scores: Float[Tensor, "E A"], targets: Float[Tensor, "E A"]) -> Loss:

@@ -160,6 +160,10 @@ class Listed(Examples):
         expected: Rows = np.ceil(total / counts * np.minimum(counts, self.group)).astype(np.int64)
         return expected
 
+    def pictures(self) -> list[list[str]]:
+        """The products of each query."""
+        return [self.products[begin:end] for begin, end in zip(self.begin, self.begin[1:])]
+
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
         """The queries with products, and the grade of each as a share of the highest [n, K]; -1 where there is none."""
         keys = draw.keys("products")

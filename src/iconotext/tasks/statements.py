@@ -102,6 +102,10 @@ class Judged(Examples):
         total: Rows = words * (1 if self.images == "triplet" else 2) + np.minimum(self._regions, max_regions).sum(1)
         return total
 
+    def pictures(self) -> list[list[str]]:
+        """The left and the right image of each statement."""
+        return [self._pairs[i : i + 2] for i in range(0, len(self._pairs), 2)]
+
     def batch(self, rows: Rows, draw: Draw, seats: Seating) -> TaskBatch:
         """The statements with their pictures, and which label is right [n, 2]."""
         regions = self.store.gather([self._pairs[2 * row + side] for row in rows for side in (0, 1)])

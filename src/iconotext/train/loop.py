@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -26,6 +26,14 @@ from iconotext.train.step import M, Outcome, Step
 Stream = Callable[[int], Iterator[M]]
 Losses = Callable[[nn.Module, M], Mapping[str, Loss]]
 Evaluate = Callable[[int], Mapping[str, float]]
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What decides how a run goes on beside its tensors: plain JSON values, which every saved state holds."""
+
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
 class NonFinite(IconotextError):
@@ -55,6 +63,8 @@ def train(
     weights: Mapping[str, float],
     *,
     evaluate: Evaluate | None = None,
+    due: Callable[[int], bool] | None = None,
+    memory: Memory | None = None,
 ) -> TrainResult:
     """Train ``model`` for ``config.steps`` updates, from the newest state in ``run`` where there is one.
 
@@ -62,7 +72,8 @@ def train(
     ``s * accumulate`` to ``(s + 1) * accumulate - 1``, so the stream decides by that number alone what is in them.
     ``losses(model, micro)`` gives the sums, ``weights`` the weight of each objective (all of them named).
     ``evaluate(step)`` runs every ``config.evaluate_every`` updates and after the last one, on every process, with the
-    model in evaluation mode; its numbers go to the log. With ``config.compile`` the model's ``forward`` is compiled
+    model in evaluation mode; its numbers go to the log. ``due(step)`` says when it runs instead. ``memory`` is given back
+    what it said when the state was saved, before the stream begins. With ``config.compile`` the model's ``forward`` is compiled
     in place.
 
     Before each update the generators are seeded from (seed, step, rank), so dropout draws the same after a restart.
@@ -75,15 +86,16 @@ def train(
     """
     here = world()
     with ExitStack() as stack:
-        job = _prepare(config, run, model, losses, weights, here, stack)
+        job = _prepare(config, run, model, losses, weights, here, stack, memory)
         wish = stack.enter_context(listening())
         model.train()
         evaluated: Mapping[str, float] = {}
+        now = due or (lambda done: _due(done, config.evaluate_every))
         batches = stream(job.progress.step * config.accumulate)
         while job.progress.step < config.steps:
             outcome = job.update(batches, wish)
             done = job.progress.step
-            if evaluate is not None and (_due(done, config.evaluate_every) or done == config.steps):
+            if evaluate is not None and (now(done) or done == config.steps):
                 evaluated = job.evaluate(evaluate)
             if _due(done, config.save_every) or done == config.steps or outcome.stop:
                 job.save()
@@ -103,6 +115,7 @@ class _Job(Generic[M]):
     records: list[Record]
     meter: Meter
     display: Display
+    memory: Memory | None
 
     def update(self, batches: Iterator[M], wish: Wish) -> Outcome:
         """One update: fetch, compute, log."""
@@ -167,6 +180,7 @@ class _Job(Generic[M]):
         for record in self.records:
             record.sync()
         settings, step = self.config.shaping(), self.step
+        self.progress.memory = self.memory.state() if self.memory is not None else {}
         state.save(self.run, self.progress, step.model, step.optimiser, settings, self.config.keep, step.world)
 
     def result(self, evaluated: Mapping[str, float]) -> TrainResult:
@@ -201,6 +215,7 @@ def _prepare(
     weights: Mapping[str, float],
     here: World,
     stack: ExitStack,
+    memory: Memory | None,
 ) -> _Job[M]:
     """Everything before the first update: device, optimiser, state, log, and a note of what was chosen."""
     model.to(here.device)
@@ -213,6 +228,8 @@ def _prepare(
         path = state.folder(run, int(found.split()[-1]))
         progress, settings = state.load(path, model, optimiser)
         notes += [f"going on from {path}", *_changes(settings, config)]
+        if memory is not None:
+            memory.restore(progress.memory)
     if progress.precision == "auto" or config.precision != "auto":
         chosen, why = precision.choose(config.precision, here.device)
         progress.precision = "bf16" if here.from_main(chosen) == "bf16" else "fp32"
@@ -229,7 +246,7 @@ def _prepare(
         stack.callback(record.close)
     parameters = [item.parameter for item in optim.trainable(model)]
     step = Step(model, optimiser, parameters, losses, weights, config.clip, progress.precision, here)
-    job = _Job(config, run, step, progress, records, Meter(progress), display)
+    job = _Job(config, run, step, progress, records, Meter(progress), display, memory)
     for text in notes:
         job.write("note", {"text": text})
         display.say(text)

@@ -39,7 +39,8 @@ class Progress:
     """How far a run is, and what it must remember beside its tensors.
 
     ``step`` updates are done (left-out ones counted in), ``sums`` are the losses since the last logged step,
-    ``precision`` what the run computes in, since another choice after a restart would give other numbers.
+    ``precision`` what the run computes in, since another choice after a restart would give other numbers, ``memory`` what
+    else decides how it goes on.
     """
 
     step: int = 0
@@ -48,6 +49,7 @@ class Progress:
     seconds: float = 0.0
     precision: Precision = "auto"
     sums: dict[str, list[float]] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 def folder(run: Path, step: int) -> Path:

@@ -36,10 +36,12 @@ from iconotext.recipes.use import Model, Product
 from iconotext.regions.detections import Detections
 from iconotext.systems import SYSTEMS
 from iconotext.tasks.base import Source
+from iconotext.tasks.beam import Search
 from iconotext.tasks.table import TASKS, task_of
 
 PAGE = tiny(SYSTEMS["uniter"])
-NAMES = ("choices", "expressions", "grounding", "statements", "relevance")
+NAMES = ("choices", "expressions", "grounding", "statements", "relevance", "captions")
+PAGES = dict.fromkeys(NAMES, PAGE) | {"captions": SYSTEMS["vlp"].at("tiny")}
 
 
 class Seen:
@@ -74,8 +76,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Source(data, store, words)
     for name in NAMES:
         torch.manual_seed(0)
-        kind = TASKS[name].options().task(source, "train", PAGE).kind
-        model = TaskModel(PAGE, kind, words.vocab.size, FEATURES, store.class_count, len(store.attribute_names))
+        kind = TASKS[name].options().task(source, "train", PAGES[name]).kind
+        model = TaskModel(PAGES[name], kind, words.vocab.size, FEATURES, store.class_count, len(store.attribute_names))
         shake(model)
         save(folder / name, model, words.tokenizer.to_str(), features, {"command": "finetune"})
     for number in (0, 1, 2, 200):
@@ -95,7 +97,8 @@ def trained_scores(folder: Path, model: Model, row: int) -> torch.Tensor:
     examples = task.examples(source, "train", training=False)
     rows = np.array([row])
     with torch.no_grad():
-        scores: torch.Tensor = model.saved.model(examples.batch(rows, Draw(0, 0, rows), model.seats).batch)[0]
+        seats = model.seats(model.saved.model)  # type: ignore[arg-type]
+        scores: torch.Tensor = model.saved.model(examples.batch(rows, Draw(0, 0, rows), seats).batch)[0]
     return scores
 
 
@@ -177,6 +180,23 @@ def test_rank_takes_products_without_picture_or_title(folder: Path, monkeypatch:
     assert len(model.rank("red dog", [Product(title="a red dog")])) == 1
 
 
+def test_captions_are_those_of_evaluation(folder: Path) -> None:
+    model, how = iconotext.load(folder / "captions"), Search(beams=3)
+    found = model.caption(folder / "0.png", how)
+    scores = [score for _, score in found]
+    assert scores == sorted(scores, reverse=True)
+    source = Source(DataSet.open(folder / "data"), RegionStore.open(folder / "store"), model.words)
+    tuned = model.saved.model
+    assert isinstance(tuned, TaskModel)
+    examples = task_of(tuned.task).examples(source, "train", training=False)
+    ((_, said),) = examples.ask(tuned, np.array([0]), model.seats(tuned), "fp32", search=how)
+    assert (said["predicted"][0], said["score"][0]) == (found[0][0], pytest.approx(found[0][1], abs=1e-3))
+    assert model.caption(folder / "200.png", how), "a picture in which nothing is found is captioned all the same"
+    for run in ("uniter", "choices"):
+        with pytest.raises(MissingPiece, match="iconotext finetune captions"):
+            iconotext.load(folder / run).caption(folder / "0.png")
+
+
 def test_what_a_model_cannot_do_is_said_with_the_command_that_helps(folder: Path) -> None:
     picture = folder / "0.png"
     calls = {
@@ -199,6 +219,7 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.Captur
         "ground": [str(folder / "expressions"), left, "the red dog"],
         "phrases": [str(folder / "grounding"), left, "[a red dog] and [a 猫]"],
         "compare": [str(folder / "statements"), left, right, "both pictures show a dog"],
+        "caption": [str(folder / "captions"), left, "--beams", "2"],
     }
     found = {}
     for verb, arguments in lines.items():
@@ -209,6 +230,7 @@ def test_on_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert len(found["ground"][0]["box"]) == 4
     assert [row["phrase"] for row in found["phrases"]] == ["a red dog", "a 猫"]
     assert 0 <= found["compare"][0]["probability of truth"] <= 1
+    assert found["caption"][0]["log probability"] < 0
     assert call(["use", "choose", *lines["choose"]]) == 0
     assert "share" in capsys.readouterr().out
     assert call(["use", "ground", *lines["ground"], "--out", str(tmp_path / "x.nothing")]) == 2

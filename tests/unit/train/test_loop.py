@@ -1,8 +1,9 @@
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -149,6 +150,38 @@ def test_evaluates_when_due_and_at_the_end(tmp_path: Path, toy: ModuleType) -> N
     assert model.training
     assert result.evaluated == {"accuracy": 0.2}
     assert [line["accuracy"] for line in toy.lines(tmp_path, "evaluate")] == [0.08, 0.16, 0.2]
+
+
+def test_what_an_evaluation_decides_is_remembered(tmp_path: Path, toy: ModuleType) -> None:
+    """``due`` says when it looks; what it has found is in the state, and given back before the stream begins."""
+
+    class Looks:
+        def __init__(self) -> None:
+            self.heard: list[int] = []
+
+        def state(self) -> dict[str, Any]:
+            return {"heard": list(self.heard)}
+
+        def restore(self, state: Mapping[str, Any]) -> None:
+            self.heard = list(state["heard"])
+
+    def run(steps: int) -> tuple[list[int], list[list[int]]]:
+        looks, begun, model = Looks(), [], toy.Model()
+
+        def stream(start: int) -> Iterator[Any]:
+            begun.append(list(looks.heard))
+            return toy.stream(1)(start)
+
+        def evaluate(step: int) -> Mapping[str, float]:
+            looks.heard.append(step)
+            return {}
+
+        config, due = toy.config(steps=steps, evaluate_every=1), (lambda step: step in (3, 4, 9))
+        train(config, tmp_path, model, stream, toy.losses, toy.WEIGHTS, evaluate=evaluate, due=due, memory=looks)
+        return looks.heard, begun
+
+    assert run(7) == ([3, 4, 7], [[]])
+    assert run(12) == ([3, 4, 7, 9, 12], [[3, 4, 7]])
 
 
 def test_changed_settings_are_said_on_going_on(tmp_path: Path, toy: ModuleType) -> None:
