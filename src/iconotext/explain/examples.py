@@ -72,6 +72,16 @@ def questions(examples: Sequence[Example], pictures: Pictures) -> Section:
     return Section("questions", "Questions", lead, tuple(body), "" if body else "questions")
 
 
+def captions(examples: Sequence[Example], pictures: Pictures) -> Section:
+    """What was written on pictures, good and bad."""
+    cards = [_captioned(example, pictures) for example in examples]
+    lead = (
+        "The model wrote a caption of each picture, one word after the other. Beside it is how much of it stands, in order, in "
+        "the captions of people (ROUGE-L), and below it what the model writes when the regions are removed."
+    )
+    return Section("captions", "Captions", lead, (wide(cards, class_="cards small"),))
+
+
 def queries(examples: Sequence[Example], pictures: Pictures) -> Section:
     """A text and the pictures that fit it best, in the model's order."""
     blocks = [_query(example, pictures) for example in examples]
@@ -117,6 +127,16 @@ def _question(example: Example, pictures: Pictures) -> Html:
     ]
     about = f"picture to the question: {example['question']}"
     return el("article", pictures.show(str(example["image_id"]), 256, about), lines, class_="card")
+
+
+def _captioned(example: Example, pictures: Pictures) -> Html:
+    likeness = el("span", f" {share(float(example['rouge_l']), 0)}", class_="soft")
+    lines = [
+        el("p", el("b", words(str(example["caption"]))), likeness),
+        el("p", "people: ", words("; ".join(example["references"]))),
+        el("p", "without the picture: ", words(str(example["without"])), class_="soft"),
+    ]
+    return el("article", pictures.show(str(example["image_id"]), 256), lines, class_="card")
 
 
 def _query(example: Example, pictures: Pictures) -> Html:

@@ -40,6 +40,25 @@ def questions(run: Run) -> list[dict[str, Any]]:
     ]
 
 
+def captions(run: Run) -> list[dict[str, Any]]:
+    """Captions that the model wrote, with the picture and without, and those of people; empty for a run that writes none.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return [
+        {
+            "image_id": row["image_id"],
+            "caption": row["predicted"],
+            "rouge_l": row["accuracy"],
+            "references": row["references"],
+            "without": row["blind_predicted"],
+        }
+        for row in _rows(run, "references")
+        if row["references"]
+    ]
+
+
 def queries(run: Run, data: DataSet | None) -> list[dict[str, Any]]:
     """Texts with the pictures that were ranked first; empty for a run that ranks none, or where the data is not there.
 

@@ -19,6 +19,7 @@ TITLES = {
     "grounding": "phrase grounding",
     "entailment": "visual entailment",
     "retrieval": "image and text retrieval",
+    "captions": "captions",
     "relevance": "relevance of products to queries",
 }
 """The tasks in words, in the order of the page."""

@@ -69,6 +69,8 @@ def _sections(runs: Sequence[Run], pictures: Pictures, most: int) -> Iterator[Se
     yield examples.masked_words(shown["masked_words"][:most], pictures)
     yield examples.regions(shown["regions"][:most], pictures)
     yield examples.questions(_balanced(shown["questions"], most), pictures)
+    if shown["captions"]:
+        yield examples.captions(shown["captions"][:most], pictures)
     yield examples.queries(shown["queries"][:most], pictures)
     yield settings.section(runs)
 
@@ -81,6 +83,7 @@ def _examples(runs: Sequence[Run], pictures: Pictures) -> dict[str, list[Mapping
     }
     whole = [run for run in runs if not run.variant]
     found["questions"] = found["questions"] or [case for run in whole for case in predictions.questions(run)]
+    found["captions"] = [case for run in whole for case in predictions.captions(run)]
     found["queries"] = found["queries"] or [case for run in whole for case in predictions.queries(run, pictures.data)]
     found["regions"] = found["regions"] or [{"image_id": image_id} for image_id in _first(pictures, 6)]
     return found

@@ -32,6 +32,19 @@ def test_regions_say_how_many_are_left_out(data: DataSet, store: RegionStore) ->
     assert examples.regions([{"image_id": "p0"}], Pictures(data, None)).missing == "measures"
 
 
+def test_captions_stand_with_those_of_people(data: DataSet) -> None:
+    case = {
+        "image_id": "p0",
+        "caption": "a <dog>",
+        "rouge_l": 0.25,
+        "references": ["a cat", "cats"],
+        "without": "a hat",
+    }
+    page = "".join(examples.captions([case], Pictures(data, None)).body)
+    for told in ("a &lt;dog&gt;", "25", "a cat; cats", "a hat"):
+        assert told in page
+
+
 def test_questions_right_and_wrong(data: DataSet) -> None:
     case = {
         "image_id": "p0",

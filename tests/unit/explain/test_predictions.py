@@ -9,7 +9,7 @@ import pytest
 
 from iconotext.core.errors import DataError
 from iconotext.data.records import DataSet
-from iconotext.explain.predictions import queries, questions
+from iconotext.explain.predictions import captions, queries, questions
 from iconotext.explain.runs import Run, find
 
 
@@ -25,6 +25,19 @@ def test_questions_come_one_a_picture_in_the_order_of_the_data(folder: Path, dat
 def test_a_blind_run_gives_no_examples(folder: Path) -> None:
     (run,) = find(folder / "vqa")
     assert questions(replace(run, evaluation={"blind": True})) == []
+
+
+def test_captions_are_those_of_pictures_that_people_captioned(tmp_path: Path) -> None:
+    own = {"predicted": "a dog", "accuracy": 0.5, "blind_predicted": "a cat"}
+    rows = [
+        {**own, "image_id": "p0", "references": ["a dog runs", "dogs"]},
+        {**own, "image_id": "p1", "references": []},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "predictions.parquet")
+    (case,) = captions(Run("write", tmp_path))
+    assert (case["image_id"], case["caption"], case["without"]) == ("p0", "a dog", "a cat")
+    assert (case["rouge_l"], case["references"]) == (0.5, ["a dog runs", "dogs"])
+    assert captions(Run("write", tmp_path, evaluation={"blind": "text"})) == []
 
 
 def test_queries_know_their_own_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: DataSet) -> None:

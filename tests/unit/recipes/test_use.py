@@ -19,7 +19,7 @@ from iconotext.core.errors import FingerprintError, MissingPiece
 from iconotext.core.fingerprint import Fingerprint
 from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
 from iconotext.recipes.asking import without_labels
-from iconotext.recipes.use import pack
+from iconotext.recipes.seeing import pack
 from iconotext.regions import DetectorOptions, open_detector
 from iconotext.regions.resize import Frame
 from iconotext.systems import SYSTEMS

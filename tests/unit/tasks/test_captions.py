@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from toy_data import SPLITS, make_data, make_store, make_words, save_pretrained, texts
 
+from iconotext.cli.main import call
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.seed import Draw
 from iconotext.models.checkpoint import load
@@ -167,6 +168,17 @@ def test_without_the_picture_and_from_scratch(folder: Path) -> None:
     assert not torch.equal(scratch["head.transform.linear.weight"], other["heads.mlm.transform.linear.weight"])
     with pytest.raises(ConfigError, match="--blind text takes the picture away"):
         tuned(folder, "wordless", blind="picture")
+
+
+def test_beside_another_task(folder: Path) -> None:
+    out = folder / "both"
+    at = ["--data", folder / "data", "--store", folder / "store", "--from", folder / "vlp", "--out", out]
+    few = ["--steps", 4, "--batch", 8, "--workers", 0, "--evaluate-on", 4, "--precision", "fp32"]
+    assert call([str(word) for word in ["finetune", "multi", "captions", "vqa", *at, *few]]) == 0
+    assert call(["evaluate", str(out)]) == 0
+    assert {path.name for path in out.rglob("*_results.json")} == {"captions_results.json", "vqa_results.json"}
+    wordless = ["finetune", "multi", "captions", "vqa", *at[:-1], folder / "other", *few, "--blind", "picture"]
+    assert call([str(word) for word in wordless]) == 2
 
 
 def test_numbers_are_numbers_in_the_official_file(toy) -> None:
