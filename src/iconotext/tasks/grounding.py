@@ -7,7 +7,7 @@ The candidates are the regions of the store; phrases that mean nothing with a bo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -95,8 +95,8 @@ class Sentence:
     text: str
     language: str
     spans: tuple[tuple[int, int], ...]
-    types: tuple[tuple[str, ...], ...] = ()
-    boxes: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    types: tuple[tuple[str, ...], ...]
+    boxes: tuple[tuple[tuple[float, ...], ...], ...]
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Sentence:
@@ -128,13 +128,19 @@ class Sentence:
 
     def some(self, chosen: Sequence[int]) -> Sentence:
         """The sentence with some of its phrases."""
-        spans, types, boxes = (tuple(part[i] for i in chosen) for part in (self.spans, self.types, self.boxes))
-        return replace(self, spans=spans, types=types, boxes=boxes)
+        return replace(
+            self,
+            spans=tuple(self.spans[i] for i in chosen),
+            types=tuple(self.types[i] for i in chosen),
+            boxes=tuple(self.boxes[i] for i in chosen),
+        )
 
-    def apart(self) -> Iterator[Sentence]:
-        """Each phrase as a text of its own."""
-        for number, phrase in enumerate(self.phrases):
-            yield replace(self.some([number]), text=phrase, spans=((0, len(phrase)),))
+    def texts(self, form: Form) -> list[Sentence]:
+        """What is read: the sentence, or each phrase as a text of its own."""
+        if form == "attention":
+            return [self]
+        phrases = enumerate(self.phrases)
+        return [replace(self.some([i]), text=phrase, spans=((0, len(phrase)),)) for i, phrase in phrases]
 
 
 class Grounded(Examples):
@@ -146,8 +152,7 @@ class Grounded(Examples):
         self.store, self.form = source.store, form
         there = [found.some([i for i, boxes in enumerate(found.boxes) if boxes]) for found in sentences]
         self.without_box = sum(len(found.spans) for found in sentences) - sum(len(found.spans) for found in there)
-        texts = [found for found in there if found.spans]
-        texts = texts if form == "attention" else [phrase for found in texts for phrase in found.apart()]
+        texts = [text for found in there if found.spans for text in found.texts(form)]
         self.texts: list[Sentence] = []
         self.overlaps: list[Float[np.ndarray, "P R"]] = []
         for text in texts:
@@ -287,7 +292,8 @@ def marked(text: str) -> Sentence:
         raise DataError(
             f'{text!r} has no phrase in brackets, or one that is not closed; write "[a red car] beside [a dog]".'
         )
-    return Sentence("", "", plain, "", tuple(spans))
+    nothing = ((),) * len(spans)
+    return Sentence("", "", plain, "", tuple(spans), nothing, nothing)
 
 
 def seated(seats: Seating, words: Words, sentence: Sentence, regions: PackedRegions, form: Form) -> Batch:
@@ -295,11 +301,7 @@ def seated(seats: Seating, words: Words, sentence: Sentence, regions: PackedRegi
 
     ``regions`` has as many rows.
     """
-    texts = (
-        [sentence]
-        if form == "attention"
-        else [replace(sentence, text=p, spans=((0, len(p)),)) for p in sentence.phrases]
-    )
+    texts = sentence.texts(form)
     lines = [text.text for text in texts]
     tokens, rows = words.encode(lines), np.arange(len(lines))
     batch = seats.batch(tokens, regions, np.ones(len(lines), np.bool_), rows)
