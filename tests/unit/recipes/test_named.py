@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -12,7 +15,6 @@ import iconotext
 from iconotext.core.errors import ConfigError
 from iconotext.models.checkpoint import load
 from iconotext.recipes.named import imported, page_of
-from iconotext.recipes.pretrain import PretrainOptions, run
 from iconotext.recipes.systems import DiffOptions, SystemsOptions, diff
 from iconotext.recipes.systems import run as describe
 from iconotext.systems import SYSTEMS
@@ -69,14 +71,17 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "somebodys.crossroads:PAGE"
 
 
-def test_a_made_up_system_trains_saves_and_loads(package: str, tmp_path: Path) -> None:
+def test_a_made_up_system_trains_from_the_command_line(package: str, tmp_path: Path) -> None:
+    """A page in a package that Python finds is all there is; the program is another process."""
     make_data(tmp_path / "data")
     make_store(tmp_path / "store")
-    run(
-        PretrainOptions(
-            tmp_path / "data", tmp_path / "store", tmp_path / "run", package, workers=0, precision="fp32", log_every=5
-        )
+    command = [sys.executable, "-m", "iconotext", "pretrain", "--system", package, "--data", "data", "--store", "store"]
+    flags = ["--out", "run", "--size", "base", "--workers", "0", "--precision", "fp32", "--log-every", "5"]
+    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [*command, *flags], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True
     )
+    assert done.returncode == 0, done.stderr
     saved = load(tmp_path / "run")
     assert saved.model.system == imported(package, "")
     words = [line["losses"]["mlm"] for line in read(tmp_path / "run" / "log.jsonl") if line["kind"] == "step"]  # type: ignore[index]
