@@ -143,6 +143,8 @@ def run(options: FinetuneOptions[Several]) -> TrainResult:
             due=lambda step: bool(turns.due(step)),
             memory=turns,
         )
+        while turns.ahead:  # where nothing was looked at nobody has heard of the last turns
+            turns.heard({})
         if here.main:
             told = {part.entry.name: {**part.about(), **went(turns, part.entry.name)} for part in parts}
             about = {"command": "finetune", "task": ", ".join(told), "tasks": told, "options": to_data(options)}
@@ -218,7 +220,7 @@ def turns_of(options: FinetuneOptions[Several], streams: Streams, parts: Sequenc
     """Whose turn it is."""
     epochs = {name: -(-one.sampler.batches_per_epoch // streams.accumulate) for name, one in streams.of.items()}
     watched = [part.entry.name for part in parts if part.watched is not None]
-    rules = Rules() if options.task.stop_and_go else None
+    rules = Rules() if options.task.stop_and_go else Rules(patience=0)
     return Turns(epochs, options.steps, options.seed, options.task.sampling, rules, options.evaluate_every, watched)
 
 
@@ -249,7 +251,7 @@ def looked(
             scores[name] = accuracy(model.only(name), examples, rows, streams.of[name].seats, precision)
     scores = json.loads(here.from_main(json.dumps(scores)))
     turns.heard(scores)
-    stopped = {f"{name} stopped": float(turns.standings[name].stopped) for name in scores if turns.rules is not None}
+    stopped = {f"{name} stopped": float(turns.standings[name].stopped) for name in scores}
     return {**{f"{name} accuracy": score for name, score in scores.items()}, **stopped}
 
 

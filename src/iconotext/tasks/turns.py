@@ -25,8 +25,8 @@ class Rules:
     """When a task stops and goes (Lu et al., CVPR 2020; ``MultiTaskStopOnPlateau`` of its code).
 
     A look is bad whose score is not above the best by more than ``gain`` (a share of it). After ``patience`` bad looks in a
-    row the task is stopped: it gets only one in ``gap`` of its turns, lest it be forgotten. Once a score is below the best by
-    more than ``drop`` it goes again. After either, ``cooldown`` looks do not count as bad.
+    row (0: never) the task is stopped: it gets only one in ``gap`` of its turns, lest it be forgotten. Once a score is below
+    the best by more than ``drop`` it goes again. After either, ``cooldown`` looks do not count as bad.
     """
 
     patience: int = 2
@@ -52,7 +52,7 @@ class Standing:
         better = self.best is None or score > self.best * (1 + rules.gain)
         best = score if self.best is None or better else self.best
         bad = 0 if better or self.cooling else self.bad + 1
-        stops = bad >= rules.patience
+        stops = 0 < rules.patience <= bad
         goes = (self.stopped or stops) and score < best * (1 - rules.drop)
         cooling = rules.cooldown if stops or goes else max(0, self.cooling - 1)
         return Standing(best, 0 if stops or goes else bad, cooling, (self.stopped or stops) and not goes)
@@ -71,7 +71,7 @@ class Turns:
 
     ``epochs`` are the updates of an epoch of each task, in the order of the rounds. Each task of ``watched`` is looked at
     after each of its epochs, or, with ``every``, all of them each time so many updates are done; and all at the end.
-    Without ``rules`` none is ever stopped. ``ahead`` are the turns to the next look, ``step`` the updates done before them.
+    ``ahead`` are the turns to the next look, ``step`` the updates done before them.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Turns:
         steps: int,
         seed: int,
         sampling: Sampling = "rounds",
-        rules: Rules | None = None,
+        rules: Rules = Rules(),
         every: int = 0,
         watched: Collection[str] = (),
     ) -> None:
@@ -103,9 +103,8 @@ class Turns:
         self.step, self.tick = self.step + len(self.ahead), self._tick
         for turn in self.ahead:
             self.done[turn.task] += 1
-        if self.rules is not None:
-            for name, score in scores.items():
-                self.standings[name] = self.standings[name].after(score, self.rules)
+        for name, score in scores.items():
+            self.standings[name] = self.standings[name].after(score, self.rules)
         self.ahead, self._tick = self._walk()
 
     def state(self) -> dict[str, Any]:
@@ -131,10 +130,9 @@ class Turns:
 
     def _told(self) -> dict[str, Any]:
         """What decides the turns beside the scores, as JSON values."""
-        rules = asdict(self.rules) if self.rules is not None else None
         epochs = [[name, updates] for name, updates in self.epochs.items()]
         looks = {"every": self.every, "watched": self.watched}
-        return {"epochs": epochs, "sampling": self.sampling, "rules": rules, **looks}
+        return {"epochs": epochs, "sampling": self.sampling, "rules": asdict(self.rules), **looks}
 
     def _walk(self) -> tuple[list[Turn], int]:
         """The turns to the next look, or to the end of the run, and the counter after them."""
@@ -154,10 +152,9 @@ class Turns:
 
     def _at(self, tick: int) -> tuple[str, bool]:
         """The task at a value of the counter, and whether it has this turn even if it is stopped."""
-        gap = self.rules.gap if self.rules is not None else 1
         if self.sampling == "rounds":
             turn, place = divmod(tick, len(self.names))
-            return self.names[place], turn % gap == 0
+            return self.names[place], turn % self.rules.gap == 0
         ends = list(accumulate(self.epochs.values()))
         name = self.names[bisect(ends, derive(self.seed, "turn", tick) % ends[-1])]
-        return name, derive(self.seed, "spare turn", tick) % gap == 0
+        return name, derive(self.seed, "spare turn", tick) % self.rules.gap == 0

@@ -143,9 +143,10 @@ def test_looks_come_after_the_epochs_of_each_task_or_at_even_steps() -> None:
     assert len(Turns({"a": 2}, 8, 0, every=5).ahead) == 8
 
 
-def test_without_rules_nothing_stops() -> None:
-    turns = Turns({"a": 1, "b": 1}, 30, 0, rules=None, every=1, watched=["a", "b"])
+def test_without_patience_nothing_stops() -> None:
+    turns = Turns({"a": 1, "b": 1}, 30, 0, rules=Rules(patience=0), every=1, watched=["a", "b"])
     assert Counter(name for name, _ in walked(turns, [0.5])) == {"a": 15, "b": 15}
+    assert turns.standings["a"].best == 0.5
 
 
 def test_a_state_of_other_turns_is_refused() -> None:
