@@ -130,7 +130,7 @@ def test_rows_without_regions_are_refused(toy) -> None:
         dataclasses.replace(source(toy), language="zh").read("choices", "train", "image_id")
     assert source(toy).has("vqa", "validation")
     assert not source(toy).has("vqa", "test_unseen")
-    assert not source(toy).has("minimal_pairs", "validation")
+    assert not source(toy).has("images", "validation")
 
 
 def test_losses_leave_out_what_is_no_column() -> None:
