@@ -125,5 +125,5 @@ def test_several_tasks_in_one_run(made: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_what_the_world_writes(made: Path) -> None:
     tables = DataSet.open(made / "world").tables
-    source = {"retrieval": "texts", "relevance": "queries", "grounding": "phrases"}
+    source = {"retrieval": "texts", "relevance": "queries", "grounding": "phrases", "foils": "minimal_pairs"}
     assert all(source.get(task, task) in tables for task in tasks())
