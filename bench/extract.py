@@ -47,7 +47,7 @@ def whole(options: ExtractOptions, ids: list[str], threads: int, folder: Path) -
         work, writer = begin_work(replace(options, store=Path(store) / "store"), SHARD)
         mine = replace(work, shards=cut(ids, SHARD))
         begun = time.perf_counter()
-        work.pictures.duplicates(threads)
+        work.pictures.duplicates(ids, threads)
         mine.write(writer, range(len(mine.shards)), options.batch, threads, lambda _: None)
         writer.finish()
         return len(ids) / (time.perf_counter() - begun)

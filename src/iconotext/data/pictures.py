@@ -17,19 +17,31 @@ The rule, in this order:
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from iconotext.core.errors import DataError
 
-MAX_PIXELS = 178_956_970
-"""The most pixels a picture may have (Pillow's own bound for an attack): about 0.5 GB once decoded."""
+MAX_PIXELS = 152_000_000
+"""The most pixels a picture may have: that of the largest cameras, and what a process of 2 GB can take in beside PyTorch."""
+
+STRIP = 1 << 22
+"""Pixels of a strip."""
 
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
+
+_ROOM = threading.Condition()
+_AT_WORK: list[int] = []
+"""Pixels of the pictures in ``room_for``."""
 
 # Pillow warns from half its bound on; a panorama or a scan of that size is an ordinary picture here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -59,6 +71,35 @@ def decode(data: bytes, max_side: int | None = None) -> Image.Image:
         DataError: the bytes are no picture, are cut or corrupt, or hold more than ``MAX_PIXELS`` pixels.
     """
     return _read(data, max_side).rgb
+
+
+def as_array(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of an RGB picture; Pillow's own way to them makes two more copies of a large one."""
+    if image.width * image.height <= STRIP:
+        return np.asarray(image)
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top, strip in _strips(image):
+        out[top : top + strip.height] = np.asarray(strip)
+    return out
+
+
+@contextmanager
+def room_for(data: bytes) -> Iterator[None]:
+    """Wait until the pictures that other threads have at work leave room for this one: ``MAX_PIXELS`` together."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            pixels = image.width * image.height
+    except Exception:  # Whoever decodes it says what is wrong with it.
+        pixels = 0
+    with _ROOM:
+        _ROOM.wait_for(lambda: not _AT_WORK or sum(_AT_WORK) + pixels <= MAX_PIXELS)
+        _AT_WORK.append(pixels)
+    try:
+        yield
+    finally:
+        with _ROOM:
+            _AT_WORK.remove(pixels)
+            _ROOM.notify_all()
 
 
 def normalise(data: bytes, max_side: int) -> Stored:
@@ -98,6 +139,8 @@ def _read(data: bytes, max_side: int | None) -> _Read:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             source, plain = str(image.format), _is_plain(image)
             width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DataError(f"the picture's {width} x {height} pixels exceed the limit of {MAX_PIXELS}")
             # These orientations lay the picture on its side.
             given = (height, width) if 5 <= _orientation(image) <= 8 else (width, height)
             if max_side is not None:
@@ -108,7 +151,7 @@ def _read(data: bytes, max_side: int | None) -> _Read:
             return _Read(_fit(rgb, max_side) if max_side is not None else rgb, source, plain, given)
     except UnidentifiedImageError as error:
         raise DataError("not a picture in a format that is known: " + ", ".join(_FORMATS)) from error
-    except MemoryError:
+    except (MemoryError, DataError):
         raise
     except Exception as error:  # Decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError and more.
         raise DataError(f"the picture cannot be decoded: {error}") from error
@@ -145,10 +188,11 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey(image).convert("RGB")
+        return _in_strips(image, _deep_grey(image))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return _in_strips(image, _on_white)
+    if image.mode == "RGB":
+        return image
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -157,18 +201,49 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """8-bit grey of a picture with 16-bit, 32-bit or floating-point samples."""
-    samples = np.asarray(image)
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in strips, each with its first row: a step that makes several copies makes them of a strip only."""
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
+
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """RGB by a conversion that looks at each pixel alone."""
+    out = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        out.paste(convert(strip), (0, top))
+    return out
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What makes 8-bit grey of strips of a picture with 16-bit, 32-bit or floating-point samples."""
+    least, span, clear = 0.0, 0.0, image.info.get("transparency")
     if image.mode == "F":
-        samples = np.nan_to_num(samples.astype(np.float64))
-        span = float(samples.max() - samples.min())
-        grey = np.round((samples - samples.min()) * (255.0 / span if span > 0 else 0.0))
-    else:
-        grey = np.clip(samples.astype(np.int64), 0, 65535) >> 8
-        if "transparency" in image.info:
-            grey = np.where(samples == image.info["transparency"], 255, grey)
-    return Image.fromarray(grey.astype(np.uint8))
+        ends = [(float(found.min()), float(found.max())) for _, strip in _strips(image) for found in [_finite(strip)]]
+        least = min(low for low, _ in ends)
+        span = max(high for _, high in ends) - least
+
+    def grey(strip: Image.Image) -> Image.Image:
+        if image.mode == "F":
+            samples = np.round((_finite(strip) - least) * (255.0 / span if span > 0 else 0.0))
+        else:
+            deep = np.asarray(strip)
+            samples = np.clip(deep.astype(np.int64), 0, 65535) >> 8
+            if clear is not None:
+                samples = np.where(deep == clear, 255, samples)
+        return Image.fromarray(samples.astype(np.uint8))
+
+    return grey
+
+
+def _finite(strip: Image.Image) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(strip).astype(np.float64))
 
 
 def _fit(image: Image.Image, max_side: int) -> Image.Image:

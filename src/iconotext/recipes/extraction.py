@@ -20,6 +20,7 @@ from jaxtyping import Float32
 
 from iconotext.core.errors import DataError
 from iconotext.core.files import write_json
+from iconotext.data.pictures import as_array, room_for
 from iconotext.data.records import DataSet
 from iconotext.data.store import DUPLICATES, ImageRegions, StoreWriter, read_duplicates
 from iconotext.regions.detections import Detections, Detector
@@ -42,10 +43,9 @@ class Pictures:
         """All ids, in the order of the data set."""
         return [image_id for split in self.data.splits for image_id in self.data.image_ids(split)]
 
-    def duplicates(self, threads: int) -> dict[str, str]:
-        """Each picture whose file (and boxes) equal those of one before it, with that one."""
+    def duplicates(self, ids: Sequence[str], threads: int) -> dict[str, str]:
+        """Each of these pictures whose file (and boxes) equal those of one before it, with that one."""
         first: dict[bytes, str] = {}
-        ids = self.ids
         keys = _ahead(self._key, ids, threads)
         return {i: of for i, key in zip(ids, keys) if (of := first.setdefault(key, i)) != i}
 
@@ -64,7 +64,8 @@ class Pictures:
                 if self.given is not None and image_id not in self.given:
                     raise DataError("the data set has no objects for this picture")
                 boxes = None if self.given is None else self.given[image_id]
-                fitted[image_id] = detector.fit(np.asarray(self.data.image(image_id)), boxes)
+                with room_for(self.data.image_bytes(image_id)):
+                    fitted[image_id] = detector.fit(as_array(self.data.image(image_id)), boxes)
             except DataError as error:
                 refused[image_id] = str(error)
         try:
@@ -128,7 +129,7 @@ def plan_work(store: Path, pictures: Pictures, detector: Detector, shard: int, t
     data, source = pictures.data, store / "source.json"
     mine = {"name": data.info["name"], "fingerprint": data.fingerprint}
     if not source.is_file():
-        duplicates = pictures.duplicates(threads)
+        duplicates = pictures.duplicates(pictures.ids, threads)
         if duplicates:
             write_json(store / DUPLICATES, duplicates)
         write_json(source, mine)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from rich.console import Console
 from iconotext.core.errors import ConfigError, DataError
 from iconotext.core.machine import available_cores, peak_memory
 from iconotext.core.seed import permutation
-from iconotext.data.store import RegionStore
+from iconotext.data.store import StoreWriter
 from iconotext.recipes.extract import SHARD, open_pictures, open_writer
 from iconotext.recipes.extraction import Work
 from iconotext.recipes.flags import PlanOptions
@@ -21,6 +24,8 @@ _COPIES = 4
 """How often a shard lies in memory when it is written: rows, columns, the file, and what is handed to the system."""
 _BARE = 4096
 """Bytes of a file of the store beside its pictures' own."""
+_NEIGHBOURS = 8
+"""Pictures of the trial that stand together."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def run(options: PlanOptions) -> Plan:
     if options.pictures < 1 or options.processes < 1:
         raise ConfigError("plan: --pictures and --processes are at least 1")
     with tempfile.TemporaryDirectory() as folder:
-        found = _try(options, Path(folder) / "store")
+        found = _try(options, Path(folder))
     hours, rest = divmod(round(found.seconds), 3600)
     Console(soft_wrap=True, highlight=False).print(
         f"{found.pictures:,} pictures at {found.speed:.1f} a second in {options.processes} process(es) of "
@@ -58,34 +63,68 @@ def run(options: PlanOptions) -> Plan:
     return found
 
 
-def _try(options: PlanOptions, store: Path) -> Plan:
-    """Extract some pictures into a store that is thrown away."""
+def _try(options: PlanOptions, folder: Path) -> Plan:
+    """Extract some pictures into stores that are thrown away, and time what every run does once and what it does a picture."""
+    starting = _seconds(_start)
     begun = time.perf_counter()
     pictures, detector = open_pictures(options)
-    opening = time.perf_counter() - begun
     ids = pictures.ids
+    opening = time.perf_counter() - begun
     if not ids:
         raise DataError(f"data set {options.data} has no pictures")
     threads = options.workers or available_cores()
-    drawn = [ids[place] for place in sorted(permutation(len(ids), "plan")[: options.pictures].tolist())]
-    warm = drawn[: min(len(drawn), 2 * threads)]
-    pictures.regions(detector, warm)  # The first pictures of a process take longer than all others.
-    trial, writer = Work(pictures, detector, [drawn], {}), open_writer(replace(options, store=store), detector)
+    drawn = [ids[place] for place in sample(len(ids), options.pictures)]
+
+    def write(store: Path, some: list[str]) -> StoreWriter:
+        writer = open_writer(replace(options, store=store), detector)
+        # Batches are small enough that every thread has as many as another.
+        batch = max(1, min(options.batch, len(some) // (4 * threads)))
+        Work(pictures, detector, [some], {}).write(writer, [0], batch, threads, lambda _: None)
+        return writer
+
+    hashing = _seconds(lambda: pictures.duplicates(drawn, threads)) / len(drawn)
+    warm = drawn[: 2 * threads]
+    first = _seconds(
+        lambda: write(folder / "first", warm)
+    )  # The first pictures of a process take longer than all others.
     begun = time.perf_counter()
-    # The trial's batches are small enough that every thread has as many as another.
-    trial.write(writer, [0], max(1, min(options.batch, len(drawn) // (4 * threads))), threads, lambda _: None)
-    seconds = time.perf_counter() - begun
-    found: RegionStore = writer.finish()
+    writer = write(folder / "store", drawn)
+    each = (time.perf_counter() - begun) / len(drawn)
+    found = writer.finish()
     if not len(found):
-        raise DataError(f"none of the {len(drawn)} pictures of the trial can be used: {_first_reason(store)}")
-    own = sum(file.stat().st_size for file in store.glob("*.arrow")) / len(drawn)
+        raise DataError(f"none of the {len(drawn)} pictures of the trial can be used: {_first_reason(found.path)}")
+    own = sum(file.stat().st_size for file in found.path.glob("*.arrow")) / len(drawn)
     plain = int(found.counts.sum()) * found.region_bytes / len(drawn)
-    share = min(SHARD, len(ids))
-    memory = peak_memory() + round(_COPIES * plain * max(0, share - len(drawn)))
-    speed = len(drawn) / seconds * options.processes
-    disk = round(own * len(ids)) + _BARE * -(-len(ids) // SHARD)
-    refused = 1 - len(found) / len(drawn)
-    return Plan(len(ids), opening + len(ids) / speed, disk, memory, speed, refused)
+    once = starting + opening + max(0.0, first - each * len(warm)) + hashing * len(ids)
+    return Plan(
+        pictures=len(ids),
+        seconds=once + each * len(ids) / options.processes,
+        disk=round(own * len(ids)) + _BARE * -(-len(ids) // SHARD),
+        memory=peak_memory() + round(_COPIES * plain * max(0, min(SHARD, len(ids)) - len(drawn))),
+        speed=options.processes / each,
+        refused=1 - len(found) / len(drawn),
+    )
+
+
+def sample(count: int, wanted: int) -> list[int]:
+    """Places of some of ``count`` pictures, in order: runs of neighbours, which lie together on the disk, drawn from all.
+
+    Pictures that are drawn one by one would each have its neighbours read as well.
+    """
+    runs = permutation(-(-count // _NEIGHBOURS), "plan").tolist()
+    places = [place for run in runs for place in range(run * _NEIGHBOURS, min(count, (run + 1) * _NEIGHBOURS))]
+    return sorted(places[:wanted])
+
+
+def _start() -> None:
+    """What a process does before it begins: most of it is the import of PyTorch."""
+    subprocess.run([sys.executable, "-c", "import iconotext.cli.main, iconotext.recipes.extract"], check=True)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def _size(count: int) -> str:

@@ -3,13 +3,15 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from iconotext.core.errors import DataError
-from iconotext.data.pictures import MAX_PIXELS, decode, normalise
+from iconotext.data import pictures
+from iconotext.data.pictures import MAX_PIXELS, as_array, decode, normalise, room_for
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -140,7 +142,7 @@ def test_a_large_picture_is_read_without_a_warning() -> None:
 
 def test_a_picture_beyond_the_limit_is_refused() -> None:
     header = f"P4 {MAX_PIXELS // 1000 + 1} 1000\n".encode()
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="exceed the limit"):
         decode(header)
 
 
@@ -169,3 +171,44 @@ def test_stored_bytes_do_not_change_again() -> None:
     for source in (encoded(palette(0, 1), "GIF"), encoded(SIXTEEN, "TIFF"), encoded(halves("L", 3, 200), "JPEG")):
         once = normalise(source, 5)
         assert normalise(once.data, 5).data == once.data
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA", "I;16", "F", "CMYK", "L"])
+def test_strips_do_not_show(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    deep = {"I;16": random.integers(0, 65536, (37, 23)).astype(np.uint16), "F": random.random((37, 23), np.float32)}
+    noise = Image.fromarray(random.integers(0, 256, (37, 23, 4), np.uint8), "RGBA")
+    image = Image.fromarray(deep[mode]) if mode in deep else noise.quantize() if mode == "P" else noise.convert(mode)
+    more = {"transparency": 3} if mode == "P" else {}
+    data = encoded(image, "TIFF" if mode in ("F", "CMYK") else "PNG", **more)
+    whole = decode(data)
+    monkeypatch.setattr(pictures, "STRIP", 100)
+    assert np.array_equal(np.asarray(decode(data)), np.asarray(whole))
+    assert np.array_equal(as_array(whole), np.asarray(whole))
+
+
+def test_large_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 100)
+    small, large = (encoded(Image.new("L", (side, side)), "PNG") for side in (5, 9))
+    beyond = encoded(Image.new("L", (20, 20)), "PNG")
+    done: list[str] = []
+
+    def work(data: bytes, name: str) -> threading.Thread:
+        def run() -> None:
+            with room_for(data):
+                done.append(name)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    with room_for(large):
+        waiting = [work(large, "large"), work(small, "small")]
+        with room_for(b"none"), room_for(encoded(Image.new("L", (4, 4)), "PNG")):
+            pass
+        assert done == []
+    for thread in waiting:
+        thread.join()
+    assert sorted(done) == ["large", "small"]
+    with room_for(beyond):
+        pass

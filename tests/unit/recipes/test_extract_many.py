@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from iconotext.recipes import extract
 from iconotext.recipes.extract import run
 from iconotext.recipes.flags import ExtractOptions, PlanOptions
 from iconotext.recipes.plan import run as plan
+from iconotext.recipes.plan import sample
 from iconotext.regions.grid import GridDetector
 
 GIGABYTE = 2**30
@@ -141,7 +143,8 @@ def test_parts_are_named_rightly(options: ExtractOptions) -> None:
             run(replace(options, **wrong))  # type: ignore[arg-type]
 
 
-def test_a_plan_knows_the_disk(options: ExtractOptions) -> None:
+def test_a_plan_knows_the_disk(options: ExtractOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconotext.recipes.plan._start", lambda: None)
     wanted = PlanOptions(options.data, detector="grid", columns=2, rows=2, workers=1, pictures=10)
     found = plan(wanted)
     store = run(options)
@@ -154,6 +157,18 @@ def test_a_plan_knows_the_disk(options: ExtractOptions) -> None:
     assert plan(replace(wanted, processes=2)).seconds > 0
     with pytest.raises(ConfigError):
         plan(replace(wanted, pictures=0))
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, 5), (20, 10), (1000, 128), (1001, 1001)])
+def test_a_trial_takes_neighbours_from_everywhere(count: int, wanted: int) -> None:
+    places = sample(count, wanted)
+    assert places == sorted(set(places))
+    assert len(places) == min(count, wanted)
+    assert places[0] >= 0
+    assert places[-1] < count
+    together = sum(after - before == 1 for before, after in pairwise(places))
+    assert together >= 0.7 * (len(places) - 1)
+    assert len(places) < 100 or max(places) - min(places) > 0.7 * count
 
 
 def bomb(side: int) -> bytes:
@@ -179,6 +194,7 @@ def hostile() -> tuple[dict[str, bytes], dict[str, bytes]]:
         "pixel": encoded(Image.new("RGB", (1, 1), "red"), "PNG"),
         "strip": encoded(Image.new("L", (9000, 1)), "PNG"),
         "palette": encoded(plain.quantize(), "PNG", transparency=0),
+        "vast": encoded(Image.new("P", (12_300, 12_300)), "PNG", transparency=0, compress_level=1),
         "deep": encoded(Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20), "PNG"),
     }
     whole = encoded(noise("whole", 640, 480), "JPEG")
@@ -187,6 +203,7 @@ def hostile() -> tuple[dict[str, bytes], dict[str, bytes]]:
         "head only": whole[:40],
         "nothing": b"",
         "bomb": bomb(50_000),
+        "small bomb": bomb(12_400),
         "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="50000" height="50000"><rect/></svg>',
         "text": b"this is no picture",
         "zeros": bytes(5000),
@@ -214,4 +231,6 @@ def test_hostile_pictures_are_converted_or_set_aside(tmp_path: Path) -> None:
     assert set(bad) - {"flipped"} <= set(reasons)  # A picture with other bytes inside may decode to another picture.
     assert all(reasons.values())
     assert "limit" in reasons["bomb"]
+    assert "limit" in reasons["small bomb"]
     assert store.get("pixel").size == (1, 1)
+    assert store.get("vast").size == (12_300, 12_300)
