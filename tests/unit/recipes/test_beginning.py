@@ -54,7 +54,7 @@ def test_what_is_not_named_or_named_twice(folder: Path, tmp_path: Path) -> None:
         run(options(folder, tmp_path, system=""))
     with pytest.raises(ConfigError, match="not both"):
         run(options(folder, tmp_path, start=tmp_path))
-    with pytest.raises(ConfigError, match="the words of .* are its own"):
+    with pytest.raises(ConfigError, match=r"the words of .* are its own"):
         Beginning(tmp_path, "", "tiny", tmp_path / "vocab.txt", 8000)
     with pytest.raises(ConfigError, match="no system 'nobody'"):
         run(options(folder, tmp_path, system="nobody"))

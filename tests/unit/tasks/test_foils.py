@@ -13,7 +13,8 @@ def test_both_sentences_stand_with_the_same_picture(toy) -> None:
     examples = Foils().examples(Source(toy.data, toy.store, toy.words), "train", training=True)
     rows = np.array([3, 0])
     batch = examples.batch(rows, Draw(0, 0, rows), toy.seats(PAGES["uniter"])).batch
-    assert batch.group == 2 and batch.matched.tolist() == [True, False] * 2
+    assert batch.group == 2
+    assert batch.matched.tolist() == [True, False] * 2
     text, region = batch.text, batch.region
     for pair, row in enumerate(rows):
         true, foil = (text.ids[text.offsets[i] : text.offsets[i + 1]].tolist() for i in (2 * pair, 2 * pair + 1))
