@@ -231,12 +231,12 @@ def _deep_grey(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
     def grey(strip: Image.Image) -> Image.Image:
         if image.mode == "F":
-            samples = np.round((_finite(strip) - least) * (255.0 / span if span > 0 else 0.0))
-        else:
-            deep = np.asarray(strip)
-            samples = np.clip(deep.astype(np.int64), 0, 65535) >> 8
-            if clear is not None:
-                samples = np.where(deep == clear, 255, samples)
+            scaled = (_finite(strip) - least) * (255.0 / span if span > 0 else 0.0)
+            return Image.fromarray(np.round(scaled).astype(np.uint8))
+        deep = np.asarray(strip)
+        samples = np.clip(deep.astype(np.int64), 0, 65535) >> 8
+        if clear is not None:
+            samples = np.where(deep == clear, 255, samples)
         return Image.fromarray(samples.astype(np.uint8))
 
     return grey
