@@ -118,6 +118,18 @@ def test_fine_tuning_helps(folder: Path) -> None:
     assert tuned["text to image R@5"] > before["text to image R@5"]
 
 
+def test_search_with_texts_of_one_kind(folder: Path) -> None:
+    every = dict(zip(*(evaluated(folder, "retrieval")[1][name] for name in ("query_id", "found_scores"))))
+    found, rows = evaluated(folder, "retrieval", kind="pair")
+    texts = [row for row, way in enumerate(rows["direction"]) if way == "text_to_image"]
+    assert {rows["kind"][row] for row in texts} == {"pair"}
+    assert (found["texts"], found["pictures"]) == (SPLITS["test"], SPLITS["test"])
+    for row in texts:
+        assert rows["found_scores"][row] == pytest.approx(every[rows["query_id"][row]], abs=1e-4)
+    with pytest.raises(ConfigError, match="kinds one, pair"):
+        evaluated(folder, "retrieval", kind="colourless")
+
+
 def test_among_fewer_pictures(folder: Path) -> None:
     found, rows = evaluated(folder, "retrieval", pictures=5, split="train")
     assert (found["texts"], found["pictures"]) == (10, 5)
