@@ -9,30 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tyro.conf import Positional
 
 from iconotext.core.errors import DataError
 from iconotext.recipes.use import Model, load
+from iconotext.recipes.use_flags import SearchOptions
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """Score every picture of a folder with a text and list the best; exhaustive, so its time grows with the folder."""
-
-    run: Positional[Path]
-    """A pre-trained model's folder."""
-    folder: Positional[Path]
-    """Pictures, also in sub-folders."""
-    query: Positional[str]
-    """What to look for."""
-    top: int = 10
-    """How many to list."""
-    batch: int = 64
-    """Pictures of one forward pass."""
-    json: bool = False
-    """Print JSON lines instead of a table."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from iconotext.core.artefacts import manifest
-from iconotext.core.errors import DataError, MissingPiece
+from iconotext.core.errors import MissingPiece
 from iconotext.recipes.needs import require_detector, require_model
 
 RESNET = manifest()["torchvision:resnet50 IMAGENET1K_V1"]
@@ -90,20 +90,27 @@ def test_a_model_needs_the_weights_that_made_its_features(tmp_path: Path) -> Non
         require_model(tmp_path)
 
 
+def said(*line: str) -> str:
+    """What the command line says of what is missing, once it is sure that PyTorch was not imported for that."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLED, *line], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert (done.returncode, done.stdout.strip()) == (MissingPiece.exit_code, "False"), done.stderr
+    return done.stderr
+
+
 @pytest.mark.parametrize("verb", ["extract", "plan"])
-def test_the_command_line_says_it_before_pytorch_is_imported(verb: str, tmp_path: Path) -> None:
+def test_missing_weights_are_named_before_pytorch_is_imported(verb: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     about = {"format": "iconotext-dataset/1", "splits": {}, "tables": [], "fingerprint": "0"}
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(about))
     where = [str(tmp_path / "data"), *([str(tmp_path / "store")] if verb == "extract" else [])]
-    missing = [
-        ([*where, "--detector", "torchvision", "--model", "fasterrcnn_resnet50_fpn"], "258fb6c6"),
-        ([str(tmp_path / "gone"), *where[1:]], "does not exist"),
-    ]
-    for flags, told in missing:
-        done = subprocess.run(
-            [sys.executable, "-c", CALLED, verb, *flags], capture_output=True, text=True, check=False, env=os.environ
-        )
-        assert (done.returncode, done.stdout.strip()) == (MissingPiece.exit_code, "False"), done.stderr
-        assert told in done.stderr
-    assert DataError.exit_code == MissingPiece.exit_code
+    assert "258fb6c6" in said(verb, *where, "--detector", "torchvision", "--model", "fasterrcnn_resnet50_fpn")
+    assert "does not exist" in said(verb, str(tmp_path / "gone"), *where[1:])
+
+
+def test_so_are_those_that_a_model_needs(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "features.json").write_text(json.dumps({"fingerprint": {"detector": "onnx", "weights": "7" * 64}}))
+    assert f"sha256 {'7' * 64}" in said("use", "answer", str(tmp_path), "photo.png", "what is it")
+    assert "iconotext pretrain" in said("search", str(tmp_path / "gone"), "photos", "a red apple")
