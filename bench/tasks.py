@@ -37,9 +37,9 @@ TEXT = """\
 # What the tasks reach on the built-in world
 
 Tiny systems, the small world's test split. Every model that is not from scratch began with the same pre-trained run of its
-system; those that see one side only began with it as well, and were trained and measured so. Means over {seeds} seeds of
-fine-tuning with 95 % intervals (Student's t); a cell without an interval is one seed. `bar` is what a model that works
-should reach.
+system; those that see one side only began with it as well, and were trained and measured so. Seeds of fine-tuning: {seeds};
+means over several have 95 % intervals (Student's t). `bar` is what a model that works should reach. Longer runs, and runs that
+begin with another task, reach more: [foils, and what teaches left and right](tasks.md#foils-and-what-teaches-left-and-right).
 
 {figures}
 
@@ -170,7 +170,8 @@ def table(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) 
                 for start in STARTS:
                     values = [found(base, Job(system, task, start, seed), figure) for seed in range(seeds)]
                     cells.append(cell([value for value in values if value is not None]))
-                lines.append("| " + " | ".join(cells) + " |")
+                if any(cells[4:]):
+                    lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
