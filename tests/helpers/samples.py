@@ -108,6 +108,7 @@ def select(batch: Batch, rows: Sequence[int]) -> Batch:
         matched=batch.matched[order],
         position=batch.position[order],
         answers=batch.answers[order],
+        phrases=batch.phrases[order],
     )
 
 
