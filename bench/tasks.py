@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -23,6 +23,8 @@ from iconotext.core.machine import machine
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "how" / "task-figures.md"
 PRETRAIN = ("--steps", "3800", "--save-every", "1000")
+WIDE = "wide.json"
+"""The figures of a longer evaluation."""
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Half the width of a 95 % interval in standard errors, for so many seeds (Student's t)."""
 STARTS = {
@@ -37,14 +39,15 @@ TEXT = """\
 # What the tasks reach on the built-in world
 
 Tiny systems, the small world's test split. Every model that is not from scratch began with the same pre-trained run of its
-system; those that see one side only began with it as well, and were trained and measured so. Seeds of fine-tuning: {seeds};
-means over several have 95 % intervals (Student's t). `bar` is what a model that works should reach. Longer runs, and runs that
-begin with another task, reach more: [foils, and what teaches left and right](tasks.md#foils-and-what-teaches-left-and-right).
+system; those that see one side only began with it as well, and were trained and measured so. A task that begins with another
+one does so in every column: from scratch, with that task's run from scratch. Seeds of fine-tuning: {seeds}; means over several
+have 95 % intervals (Student's t over seeds). `bar` is what a model that works should reach. Longer runs, and runs that begin
+with another task, reach more: [foils, and what teaches left and right](tasks.md#foils-and-what-teaches-left-and-right).
 
 {figures}
 
-| task | steps | examples a step | flags |
-|---|---|---|---|
+| task | begins with | steps | examples a step | flags of `evaluate` |
+|---|---|---|---|---|
 {settings}
 
 Made by `python bench/tasks.py --seeds {seeds} --write` on {machine}. How a task is trained and measured: [tasks](tasks.md).
@@ -58,16 +61,27 @@ class Setting:
     steps: int
     batch: int
     figures: dict[str, tuple[str, str]]
-    flags: tuple[str, ...] = ()
+    after: str = ""
+    """The task whose run, made in the same way, it begins with; else it begins with the pre-trained one."""
     evaluate: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
+    """Another evaluation, longer, of the first run alone; its figures are told as ``wide_figures``."""
+    wide_figures: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 SETTINGS = {
     "vqa": Setting(1200, 64, {"VQA accuracy": (".25", ".80")}),
     "statements": Setting(700, 32, {"statements, accuracy": (".50", ".75")}),
-    "choices": Setting(1000, 32, {"choices Q→A": (".25", ".70"), "choices QA→R": (".25", "")}),
+    "choices": Setting(800, 32, {"choices Q→A": (".25", ".70"), "choices QA→R": (".25", "")}, after="vqa"),
     "expressions": Setting(400, 64, {"referring expressions, IoU 0.5": (".18", ".80")}),
-    "retrieval": Setting(60, 64, {"text to image R@1": (".01", "")}, evaluate=("--pictures", "100")),
+    "retrieval": Setting(
+        60,
+        64,
+        {"text to image R@1": (".01", "")},
+        evaluate=("--kind", "list", "--pictures", "100"),
+        wide=("--kind", "list", "--pictures", "500"),
+        wide_figures={"text to image R@1": (".002", ".60")},
+    ),
     "foils": Setting(600, 64, {"foils, true sentence first": (".50", "")}),
     "relevance": Setting(200, 32, {"relevance NDCG@10": (".19", ".85")}),
 }
@@ -90,10 +104,21 @@ class Job:
         """What makes it, each with the file that tells that it is done."""
         setting, out = SETTINGS[self.task], self.folder(base)
         known = ["--data", str(base / "world"), "--store", str(base / "regions")]
-        tune = ["finetune", self.task, "--from", str(base / self.system / "pretrain"), *known, "--out", str(out)]
+        start, flags = base / self.system / "pretrain", STARTS[self.start]
+        if setting.after:
+            start = replace(self, task=setting.after).folder(base)
+            flags = tuple(flag for flag in flags if flag != "--scratch")
+        tune = ["finetune", self.task, "--from", str(start), *known, "--out", str(out), "--evaluate-on", "0", *flags]
         tune += ["--steps", str(setting.steps), "--batch", str(setting.batch), "--seed", str(self.seed)]
-        yield out / "model.safetensors", [*tune, "--evaluate-on", "0", *STARTS[self.start], *setting.flags]
+        yield out / "model.safetensors", tune
+        if setting.wide and self.first:
+            yield out / WIDE, ["evaluate", str(out), *known, *setting.wide]
         yield out / "evaluation.json", ["evaluate", str(out), *known, *setting.evaluate]
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that begins with the pre-trained run, of the first seed."""
+        return self.seed == 0 and self.start == "pre-trained"
 
 
 def run(made: Path, words: Sequence[str]) -> None:
@@ -109,6 +134,8 @@ def run(made: Path, words: Sequence[str]) -> None:
         ).returncode
     if code:
         raise SystemExit(f"that failed; see {log}")
+    if made.name == WIDE:
+        (made.parent / "evaluation.json").rename(made)
 
 
 def prepare(base: Path, size: str, systems: Sequence[str]) -> None:
@@ -139,10 +166,10 @@ def jobs(systems: Sequence[str], tasks: Sequence[str], seeds: int) -> list[Job]:
     return first + more
 
 
-def found(base: Path, job: Job, figure: str) -> float | None:
+def found(base: Path, job: Job, figure: str, file: str = "evaluation.json") -> float | None:
     """A figure of a run, where it is there. A blind model's figure has a suffix in its name."""
     try:
-        told = json.loads((job.folder(base) / "evaluation.json").read_text("utf-8"))
+        told = json.loads((job.folder(base) / file).read_text("utf-8"))
     except FileNotFoundError:
         return None
     values = [row["value"] for row in told["figures"] if row["name"].startswith(figure)]
@@ -165,20 +192,31 @@ def table(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) 
     ]
     for system in systems:
         for task in tasks:
-            for figure, (chance, bar) in SETTINGS[task].figures.items():
-                cells = [f"`{system}`", figure, chance, bar]
+            setting = SETTINGS[task]
+            for figure, (chance, bar) in setting.figures.items():
+                cells = [f"`{system}`", figure + told_of(setting.evaluate), chance, bar]
                 for start in STARTS:
                     values = [found(base, Job(system, task, start, seed), figure) for seed in range(seeds)]
                     cells.append(cell([value for value in values if value is not None]))
                 if any(cells[4:]):
                     lines.append("| " + " | ".join(cells) + " |")
+            for figure, (chance, bar) in setting.wide_figures.items():
+                value = found(base, Job(system, task, "pre-trained", 0), figure, WIDE)
+                if value is not None:
+                    told = figure + told_of(setting.wide)
+                    lines.append(f"| `{system}` | {told} | {chance} | {bar} | {cell([value])} | | | |")
     return lines
+
+
+def told_of(evaluate: Sequence[str]) -> str:
+    """What a search is among, where there is one."""
+    return f" of {evaluate[evaluate.index('--pictures') + 1]}" if "--pictures" in evaluate else ""
 
 
 def page(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) -> str:
     """The page that ``--write`` writes."""
     settings = [
-        f"| {task} | {each.steps} | {each.batch} | {' '.join(each.flags + each.evaluate)} |"
+        f"| {task} | {each.after or 'pre-training'} | {each.steps} | {each.batch} | {' '.join(each.evaluate)} |"
         for task, each in SETTINGS.items()
         if task in tasks
     ]

@@ -140,8 +140,10 @@ def open_shard(file: Path, shapes: Shapes, storage: Storage = PLAIN) -> Shard | 
         if offsets[0] != 0 or (counts < 0).any():
             return "the offsets are corrupt"
         flat = {name: _column(batch, name, shape, int(offsets[-1]), storage) for name, shape in shapes.items()}
-        sizes = _view(batch.column("size").values).reshape(-1, 2)
+        sizes = _view(batch.column("size").values).reshape(-1, 2).copy()
         ids: list[str] = batch.column("image_id").to_pylist()
+        # What was read so far is copied; mapped, the few pages of each of many shards would add up (1 MB a shard and more).
+        mapped.madvise(mmap.MADV_DONTNEED)
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         return f"the file is torn ({str(error).splitlines()[0][:120]})"
     return Shard(ids, offsets[:-1], counts, sizes, flat, mapped)

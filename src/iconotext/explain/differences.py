@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from iconotext.explain.html import Html, el, words
 from iconotext.explain.numbers import share
 from iconotext.explain.page import Section, wide
-from iconotext.explain.pictures import Pictures, image
-from iconotext.regions.draw import draw_regions
+from iconotext.explain.pictures import Pictures
 
 Case = Mapping[str, Any]
 WIDTH = 256
@@ -58,7 +55,7 @@ def _card(case: Case, names: tuple[str, str], pictures: Pictures) -> Html:
     right = el("p", "right: ", words(str(case["right"])), class_="soft") if case["right"] else None
     return el(
         "article",
-        _pictures(case, pictures),
+        pictures.framed(case["images"], case.get("boxes") or {}, WIDTH),
         el("p", words(case["text"]), class_="question"),
         said,
         right,
@@ -68,13 +65,3 @@ def _card(case: Case, names: tuple[str, str], pictures: Pictures) -> Html:
 
 def _value(value: float) -> Html:
     return el("span", f" {share(value, 0)}", class_="soft")
-
-
-def _pictures(case: Case, pictures: Pictures) -> list[Html]:
-    """The pictures of a case; boxes are drawn where it is about boxes."""
-    boxes, ids = case.get("boxes") or {}, case["images"]
-    whole = pictures.picture(ids[0]) if boxes and ids else None
-    if whole is None:
-        return [pictures.show(name, WIDTH) for name in ids]
-    drawn = draw_regions(whole, np.array(list(boxes.values()), np.float32), list(boxes))
-    return [image(drawn, f"picture {ids[0]} with boxes: {', '.join(boxes)}")]

@@ -31,8 +31,10 @@ class Section:
     """What made it empty, as a key of ``COMMANDS``; the page then leaves it out and names the command at its end."""
 
 
-def document(title: str, header: Html, sections: Sequence[Section], licence: str = "") -> str:
-    """The whole page; ``licence`` is that of the pictures."""
+def document(
+    title: str, header: Html, sections: Sequence[Section], licence: str = "", beside: str = "report.json"
+) -> str:
+    """The whole page; ``licence`` is that of the pictures, ``beside`` the file that holds the figures."""
     there = [section for section in sections if not section.missing]
     links = [el("a", section.title, href=f"#{section.ident}") for section in there]
     head = el(
@@ -43,7 +45,7 @@ def document(title: str, header: Html, sections: Sequence[Section], licence: str
         el("title", title),
         el("style", Html(files("iconotext.explain").joinpath("report.css").read_text("utf-8"))),
     )
-    made = f"Written by iconotext {iconotext.__version__}. The figures are beside this page in report.json."
+    made = f"Written by iconotext {iconotext.__version__}. The figures are beside this page in {beside}."
     foot = el("footer", el("p", made), el("p", f"Pictures: {licence}.") if licence else None)
     nav = el("nav", links, aria_label="Sections") if len(links) > 1 else None
     body = el("body", el("main", header, nav, [_section(section) for section in there], _missing(sections), foot))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,14 @@ class Pictures:
         """The picture, at most ``width`` pixels wide, or a frame that says that it is missing."""
         picture = self.picture(image_id)
         return _missing(image_id) if picture is None else image(_fit(picture, width), about or f"picture {image_id}")
+
+    def framed(self, image_ids: Sequence[str], boxes: Mapping[str, Sequence[float]], width: int) -> list[Html]:
+        """The pictures of a case; where it is about boxes of the first one, that one in its own size with them drawn."""
+        whole = self.picture(image_ids[0]) if boxes and image_ids else None
+        if whole is None:
+            return [self.show(image_id, width) for image_id in image_ids]
+        drawn = draw_regions(whole, np.array(list(boxes.values()), np.float32), list(boxes))
+        return [image(drawn, f"picture {image_ids[0]} with boxes: {', '.join(boxes)}")]
 
     def with_regions(self, image_id: str, width: int, least: float) -> tuple[Html, list[Region], int]:
         """The picture with the regions of at least that score drawn, those regions, and how many others there are."""

@@ -67,10 +67,10 @@ def section(runs: Sequence[Run]) -> Section:
         title = task_name(members[0])
         body.append(el("h3", title[:1].upper() + title[1:], el("span", f" {members[0].stem}", class_="soft")))
         body.append(el("p", _steps(members)))
-        body.append(wide(_table(members, [measured(run) for run in members])))
+        body.append(wide(table(members, [measured(run) for run in members])))
         kinds = [measured(run, "by_kind") for run in members]
         if any(kinds):
-            body.append(wide(el("details", el("summary", "By kind"), _table(members, kinds), class_="kinds")))
+            body.append(wide(el("details", el("summary", "By kind"), table(members, kinds), class_="kinds")))
     lead = (
         "The same fine-tuning from the pre-trained model and from new weights: the difference is what pre-training bought. "
         "“Without the picture” is a model that was trained and measured on the words alone, “without the words” one that saw "
@@ -105,7 +105,8 @@ def _steps(members: Sequence[Run]) -> str:
     return "Steps differ: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + "."
 
 
-def _table(members: Sequence[Run], figures: Sequence[Figures]) -> Html:
+def table(members: Sequence[Run], figures: Sequence[Figures]) -> Html:
+    """Figures by name, a column a run."""
     names = list(dict.fromkeys(name for found in figures for name in found))
     variants = {run.variant: found for run, found in zip(members, figures)}
     gains = "" in variants and "scratch" in variants

@@ -24,6 +24,7 @@ from iconotext.explain.html import el
 from iconotext.explain.numbers import plural
 from iconotext.explain.page import document
 from iconotext.explain.pictures import Pictures
+from iconotext.explain.said import GRADED, read
 from iconotext.tasks.metrics.intervals import Difference, paired
 from iconotext.tasks.metrics.retrieval import DEPTHS
 
@@ -33,8 +34,6 @@ PARTS = ("direction", "asked", "given")
 """The columns that, with the id, name a case."""
 SLICES = ("kind", "asked", "label")
 """The columns that a figure may be broken down by: the first that is there."""
-FIGURES = {"relevance": "NDCG@10", "captions": "ROUGE-L"}
-"""What a case's accuracy is called where it is not that."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def figures(both: Both) -> list[tuple[str, NDArray[np.float64], NDArray[np.float
     """The figures with the value of each case, NaN where it does not count."""
     first, second = both.values
     if not both.ranked:
-        return [(FIGURES.get(str(both.evaluation.get("task")), "accuracy"), first, second)]
+        return [(GRADED.get(str(both.evaluation.get("task")), "accuracy"), first, second)]
     ways, found = np.array(both.column("direction")), []
     for way in sorted(set(ways.tolist()), reverse=True):
         for k in DEPTHS:
@@ -244,38 +243,14 @@ def _shown(rows: NDArray[np.int64], size: NDArray[np.float64], units: Sequence[A
 
 def case(both: Both, row: int) -> dict[str, Any]:
     """A case as the page shows it."""
-    rows = [side.slice(row, 1).to_pylist()[0] for side in (both.first, both.second)]
-    own = rows[0]
-    text = next((str(own[name]) for name in ("question", "text", "query") if own.get(name)), "")
-    images = [own[name] for name in ("image_id", "left_image", "right_image") if name in own]
-    if "products" in own:
-        images = [said["predicted"] for said in rows]
-    found: dict[str, Any] = {"text": text, "images": images or [own["unit"]] * both.ranked, "right": _right(own)}
-    for end, said, value in zip("ab", rows, both.values):
-        found |= {f"predicted_{end}": _said(said), f"value_{end}": float(value[row])}
-    if "box" in own:
-        found["boxes"] = {"right": own["box"], "B": rows[1]["predicted"], "A": own["predicted"]}
-    return found
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    """What a model said, in words."""
-    predicted = row.get("predicted")
-    if "rank" in row:
-        return f"rank {row['rank']:g}"
-    if "options" in row:
-        return str(row["options"][predicted])
-    return ", ".join(f"{side:.0f}" for side in predicted) if isinstance(predicted, list) else str(predicted)
-
-
-def _right(row: Mapping[str, Any]) -> str:
-    """What would have been right, where that is a word."""
-    if "options" in row:
-        return "" if row["right"] is None else str(row["options"][row["right"]])
-    for name in ("answers", "references"):
-        if row.get(name):
-            return str(row[name][0])
-    return "" if row.get("label") is None else str(row["label"])
+    first, second = (read(side.slice(row, 1).to_pylist()[0]) for side in (both.first, both.second))
+    images = [*first.images, *(name for name in second.images if name not in first.images)]
+    found: dict[str, Any] = {"text": first.text, "images": images, "right": first.right}
+    for end, said in zip("ab", (first, second)):
+        found |= {f"predicted_{end}": said.said, f"value_{end}": said.value}
+    frames = (("right", first.right_boxes), ("B", second.boxes), ("A", first.boxes))
+    boxes = {f"{name} {phrase}".strip(): box for name, of in frames for phrase, box in of.items()}
+    return found | ({"boxes": boxes} if boxes else {})
 
 
 def show(

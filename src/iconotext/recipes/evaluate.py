@@ -1,7 +1,7 @@
 """``iconotext evaluate``: how well a model does its task on a split that it has not seen.
 
-Writes RUN/evaluation.json (figures with 95 % intervals, also by kind) and RUN/predictions.parquet (what it said of each
-example). Ties between scores count at their expected rank.
+Writes RUN/evaluation.json (figures with 95 % intervals, also by kind), RUN/predictions.parquet (what it said of each
+example) and RUN/examples.html (right and wrong ones with their pictures). Ties between scores count at their expected rank.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from tyro.conf import Positional, arg
 
 from iconotext.core.config import to_data
 from iconotext.core.errors import ConfigError
-from iconotext.core.files import write_json
+from iconotext.core.files import write_bytes, write_json
 from iconotext.core.seed import permutation
 from iconotext.data.collate import Seating, Sees
 from iconotext.data.pair import PairTable
 from iconotext.data.records import DataSet, write_table
 from iconotext.data.store import RegionStore
+from iconotext.explain import answered, runs
+from iconotext.explain.pictures import Pictures
 from iconotext.models.checkpoint import tasks_of
 from iconotext.models.task import TaskModel
 from iconotext.recipes.bars import bar
@@ -84,6 +86,8 @@ class EvaluateOptions:
     """Take regions that were made otherwise than those of the model; what differs is noted in evaluation.json."""
     seed: int = 0
     """Decides the lot and the resampling of the intervals."""
+    examples: int = 12
+    """Most right examples and most wrong ones on the page examples.html; 0 writes no page."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,11 @@ def one(options: EvaluateOptions, out: Path) -> Path:
     official = result.submission(result.predictions)
     if official:
         (out / official[0]).write_text(official[1], encoding="utf-8")
-    show(result.figures, result.by_kind, f"Written to {out / 'evaluation.json'} and predictions.parquet")
+    if options.examples:
+        page = answered.page(runs.read(out), result.predictions, Pictures(data, store), options.examples)
+        write_bytes(out / "examples.html", page.encode())
+    pages = ", examples.html" if options.examples else ""
+    show(result.figures, result.by_kind, f"Written to {out / 'evaluation.json'}{pages} and predictions.parquet")
     return out / "evaluation.json"
 
 
