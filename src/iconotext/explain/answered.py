@@ -25,13 +25,34 @@ HALF = 0.5
 def page(run: Run, rows: pa.Table, pictures: Pictures, most: int) -> str:
     """The whole page, with at most so many cases of each side; the cases are the data's first, not the best."""
     title = f"{run.path.resolve().name}: {tasks.task_name(run)}"
-    figures = [tasks.table([run], [found]) for found in (tasks.measured(run), tasks.measured(run, "by_kind")) if found]
     lead = f"Measured on the {run.evaluation.get('split', 'test')} split; intervals of 95 %."
-    sections = [Section("figures", "Figures", lead, tuple(wide(figure) for figure in figures))]
+    body = [wide(_table(tasks.measured(run)))]
+    kinds = tasks.measured(run, "by_kind")
+    body += [wide(el("details", el("summary", "By kind"), _table(kinds), class_="kinds"))] if kinds else []
+    sections = [Section("figures", "Figures", lead, tuple(body))]
     sections += _searches(run, pictures, most) if "rank" in rows.column_names else _sides(run, rows, pictures, most)
     data = pictures.data
     licence = str(data.info.get("made_by", {}).get("licence", "")) if data is not None else ""
     return document(title, el("header", el("h1", title)), sections, licence, "evaluation.json")
+
+
+def _table(figures: tasks.Figures) -> Html:
+    """Figures, a row each; what is measured with something removed stands beside what sees all."""
+    shown = [end for end in ("", *tasks.REMOVED) if any(_plain(name) + end == name for name in figures)]
+    heads = ["Figure", *(end.removeprefix(", ") or "as it is" for end in shown)]
+    names = dict.fromkeys(_plain(name) for name in figures)
+    cells = {
+        name: [el("td", tasks.told(figures.get(name + end)), data_label=head) for end, head in zip(shown, heads[1:])]
+        for name in names
+    }
+    rows = [el("tr", el("th", words(name.replace("_", " ")), scope="row"), cells[name]) for name in names]
+    head = el("thead", el("tr", [el("th", text, scope="col") for text in heads]))
+    return el("table", head, el("tbody", rows), class_="tasks", style=f"--columns: {len(shown)}")
+
+
+def _plain(name: str) -> str:
+    """A figure's name without what was removed."""
+    return name.removesuffix(tasks.REMOVED[0]).removesuffix(tasks.REMOVED[1])
 
 
 def _searches(run: Run, pictures: Pictures, most: int) -> Iterator[Section]:
@@ -44,39 +65,44 @@ def _searches(run: Run, pictures: Pictures, most: int) -> Iterator[Section]:
 
 
 def _sides(run: Run, rows: pa.Table, pictures: Pictures, most: int) -> Iterator[Section]:
-    """Right and wrong cases, each kind a section."""
+    """Right and wrong cases, or those of the highest and the lowest grade, each side a section."""
     values = rows["accuracy"].to_numpy(zero_copy_only=False).astype(np.float64)
     units = rows["unit"].to_pylist()
     grade = GRADED.get(run.task, "")
-    for ident, title, side in (("right", "Right", values > HALF), ("wrong", "Wrong", values <= HALF)):
-        chosen = some(np.flatnonzero(side), units, most)
-        cases = [read(row) for row in rows.take(chosen).to_pylist()]
-        if grade:
-            title = f"{grade} {'above' if ident == 'right' else 'up to'} {share(HALF, 0)}"
-        lead = f"{plural(int(side.sum()), 'case')} of {len(values):,}; the data's first, one a picture while there are others."
+    if grade:
+        order = np.argsort(-values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
+        sides = {"highest": order, "lowest": order[::-1]}
+    else:
+        sides = {"right": np.flatnonzero(values > HALF), "wrong": np.flatnonzero(values <= HALF)}
+    for ident, side in sides.items():
+        chosen = some(side, units, most)
+        cases = [read(row) for row in rows.take(pa.array(chosen, pa.int64())).to_pylist()]
+        title = f"{ident.capitalize()} {grade}".rstrip()
+        count = f"{plural(len(side), 'case')} of {len(values):,}; the data's first, o" if not grade else "O"
+        lead = f"{count}ne a picture or query while there are others."
         body = wide([_card(case, pictures, bool(grade)) for case in cases], class_="cards small")
         yield Section(ident, title, lead, (body if cases else el("p", "None."),))
 
 
 def some(rows: NDArray[np.int64], units: Sequence[Any], most: int) -> list[int]:
-    """Some rows in the data's order: the first of the first unit, the second of the second and so on, then what is left."""
+    """Some of the rows in their order: the first of the first unit, the second of the second and so on, then what is left."""
     of: dict[Any, list[int]] = {}
     for row in rows.tolist():
         of.setdefault(units[row], []).append(row)
     first = [own[number % len(own)] for number, own in enumerate(of.values())][:most]
     taken = set(first)
-    rest = (row for row in rows.tolist() if row not in taken)
-    return sorted([*first, *(row for row, _ in zip(rest, range(most - len(first))))])
+    rest = [row for row in rows.tolist() if row not in taken][: most - len(first)]
+    return [row for row in rows.tolist() if row in taken.union(rest)]
 
 
 def _card(case: Case, pictures: Pictures, graded: bool) -> Html:
     right = case.value > HALF
     frames = {f"right {phrase}".strip(): box for phrase, box in case.right_boxes.items() if case.value < 1}
     frames |= {phrase or "said": box for phrase, box in case.boxes.items()}
-    mark = el("span", "✓ " if right else "✗ ", class_="yes" if right else "no")
+    mark = None if graded else el("span", "✓ " if right else "✗ ", class_="yes" if right else "no")
     value = el("span", f" {share(case.value, 0)}", class_="soft") if graded else None
-    said = None if frames and not graded else el("b", words(case.said))
-    wanted = el("p", "right: ", el("b", words(case.right))) if case.right and (graded or not right) else None
+    said = el("b", words(case.said)) if graded or not frames else None
+    wanted = el("p", "right: ", el("b", words(case.right))) if case.right and case.value <= HALF else None
     without = el("p", "without the picture: ", words(case.without), class_="soft") if case.without else None
     about = el("p", words(case.text), class_="question") if case.text else None
     return el(

@@ -72,6 +72,9 @@ def _right(row: Row) -> str:
     """What would have been right, where that is a word."""
     if "options" in row:
         return "" if row["right"] is None else str(row["options"][row["right"]])
+    if "products" in row:
+        known = [-1.0 if grade is None else grade for grade in row["grades"]]
+        return _answer(row, row["products"][known.index(max(known))])
     for name in ("answers", "references"):
         if row.get(name):
             return str(row[name][0])

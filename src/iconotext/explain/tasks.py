@@ -67,10 +67,10 @@ def section(runs: Sequence[Run]) -> Section:
         title = task_name(members[0])
         body.append(el("h3", title[:1].upper() + title[1:], el("span", f" {members[0].stem}", class_="soft")))
         body.append(el("p", _steps(members)))
-        body.append(wide(table(members, [measured(run) for run in members])))
+        body.append(wide(_table(members, [measured(run) for run in members])))
         kinds = [measured(run, "by_kind") for run in members]
         if any(kinds):
-            body.append(wide(el("details", el("summary", "By kind"), table(members, kinds), class_="kinds")))
+            body.append(wide(el("details", el("summary", "By kind"), _table(members, kinds), class_="kinds")))
     lead = (
         "The same fine-tuning from the pre-trained model and from new weights: the difference is what pre-training bought. "
         "“Without the picture” is a model that was trained and measured on the words alone, “without the words” one that saw "
@@ -105,15 +105,14 @@ def _steps(members: Sequence[Run]) -> str:
     return "Steps differ: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + "."
 
 
-def table(members: Sequence[Run], figures: Sequence[Figures]) -> Html:
-    """Figures by name, a column a run."""
+def _table(members: Sequence[Run], figures: Sequence[Figures]) -> Html:
     names = list(dict.fromkeys(name for found in figures for name in found))
     variants = {run.variant: found for run, found in zip(members, figures)}
     gains = "" in variants and "scratch" in variants
     heads = ["Figure", *(named(run) for run in members), *(["gain"] if gains else [])]
     rows = []
     for name in names:
-        cells = [el("td", _figure(found.get(name)), data_label=named(run)) for run, found in zip(members, figures)]
+        cells = [el("td", told(found.get(name)), data_label=named(run)) for run, found in zip(members, figures)]
         if gains:
             cells.append(el("td", _gain(variants[""].get(name), variants["scratch"].get(name)), data_label="gain"))
         rows.append(el("tr", el("th", words(name.replace("_", " ")), scope="row"), cells))
@@ -121,7 +120,8 @@ def table(members: Sequence[Run], figures: Sequence[Figures]) -> Html:
     return el("table", head, el("tbody", rows), class_="tasks", style=f"--columns: {len(heads) - 1}")
 
 
-def _figure(entry: Mapping[str, Any] | None) -> object:
+def told(entry: Mapping[str, Any] | None) -> object:
+    """A figure with its bar and its interval; a dash where there is none."""
     if entry is None:
         return el("span", "–", class_="soft")
     value = float(entry["value"])

@@ -46,6 +46,7 @@ def test_right_and_wrong_cases_stand_apart(tmp_path: Path, data: DataSet) -> Non
     assert written.count("<img") == 4
     assert pictures.lost == []
     assert page(run(tmp_path, "vqa"), pa.table(rows), pictures, 1).count("<img") == 2
+    assert "<p>None.</p>" in page(run(tmp_path, "vqa"), pa.table(rows).slice(0, 1), pictures, 1)
 
 
 def test_boxes_are_drawn_and_the_right_one_where_it_was_missed(tmp_path: Path, data: DataSet) -> None:
@@ -59,11 +60,17 @@ def test_boxes_are_drawn_and_the_right_one_where_it_was_missed(tmp_path: Path, d
 
 def test_a_graded_task_says_its_grade(tmp_path: Path, data: DataSet) -> None:
     ids = data.image_ids("test")[:2]
-    rows: dict[str, Any] = {"image_id": ids, "unit": ids, "references": [["a cat"]] * 2, "predicted": ["a cat", "b"]}
+    rows: dict[str, Any] = {
+        "image_id": ids,
+        "unit": ids,
+        "references": [["a cat"]] * 2,
+        "predicted": ["a cat", "a zebra"],
+    }
     written = page(run(tmp_path, "captions"), pa.table({**rows, "accuracy": [1.0, 0.0]}), Pictures(data, None), 12)
-    assert "ROUGE-L above 50" in written
-    assert "ROUGE-L up to 50" in written
-    assert written.count("right: <b>") == 2
+    highest, lowest = written[written.index("<h2>Highest ROUGE-L") :].split("<h2>Lowest ROUGE-L")
+    assert highest.index("a cat") < highest.index("a zebra")
+    assert lowest.index("a zebra") < lowest.index("right: <b>") < lowest.rindex("a cat")
+    assert "✓" not in written
 
 
 def test_searches_show_what_was_found(tmp_path: Path, data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +99,4 @@ def test_some_cases_of_many_pictures() -> None:
     assert some(rows, units, 3) == [0, 4, 5]
     assert some(rows, units, 5) == [0, 1, 2, 4, 5]
     assert some(rows[:0], units, 3) == []
+    assert some(rows[::-1], units, 3) == [5, 3, 0]

@@ -71,10 +71,11 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "unit": "q",
             "products": ["x", "y"],
             "titles": ["red", "blue"],
+            "grades": [3.0, None],
             "predicted": "y",
             "accuracy": 0.9,
         },
-        {"text": "shoes", "images": ("y",), "said": "blue", "value": 0.9},
+        {"text": "shoes", "images": ("y",), "said": "blue", "right": "red", "value": 0.9},
     ),
     "rank": ({"query": "a car", "unit": "p", "rank": 4.0}, {"images": ("p",), "said": "rank 4", "value": 0.25}),
     "caption": (
