@@ -46,7 +46,8 @@ class Begun:
         self.refused.update(refused)
 
     def remove(self) -> None:
-        """The shard is written."""
+        """The shard is written: nothing of it is kept, neither on the disk nor in memory."""
+        self.rows, self.refused = {}, {}
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import io
 import json
 import multiprocessing
 import os
 import signal
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from PIL import Image
 from iconotext.core.errors import ConfigError, DataError, FingerprintError
 from iconotext.core.seed import generator
 from iconotext.data.records import DataSet, DataSetWriter
-from iconotext.data.store import RegionStore
+from iconotext.data.store import ImageRegions, RegionStore, StoreWriter
 from iconotext.recipes import extract
 from iconotext.recipes.extract import run
 from iconotext.recipes.flags import ExtractOptions
@@ -198,3 +200,22 @@ def test_options_out_of_range(options: ExtractOptions, tmp_path: Path) -> None:
     for wrong in ({"batch": 0}, {"workers": -1}, {"min": 0}, {"min": 20, "max": 10}):
         with pytest.raises(ConfigError):
             run(replace(options, store=tmp_path / "store", **wrong))  # type: ignore[arg-type]
+
+
+def test_a_shard_that_is_written_leaves_the_memory(
+    options: ExtractOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With all shards kept, a million pictures would fill any memory.
+    written: list[list[weakref.ref[ImageRegions]]] = []
+    write = StoreWriter.write_shard
+
+    def counted(self: StoreWriter, index: int, rows: Sequence[ImageRegions]) -> None:
+        gc.collect()
+        kept = sum(row() is not None for earlier in written[:-1] for row in earlier)
+        assert not kept, f"{kept} rows of earlier shards at shard {index}"
+        written.append([weakref.ref(row) for row in rows])
+        write(self, index, rows)
+
+    monkeypatch.setattr(StoreWriter, "write_shard", counted)
+    assert len(run(replace(options, store=tmp_path / "store", detector="grid"))) == sum(COUNTS.values()) - 1
+    assert len(written) == 4
