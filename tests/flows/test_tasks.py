@@ -58,6 +58,7 @@ def test_a_task(made: Path, tmp_path: Path, task: str, system: str) -> None:
     found, rows = evaluated(made, tmp_path, task, system)
     assert (found["task"], found["blind"]) == (task, None)
     assert rows > 10
+    assert (tmp_path / "examples.html").read_text("utf-8").count("<img") > 5
     for figure in found["figures"]:
         assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
     official = {path.name for path in tmp_path.glob("*_results.*")}
@@ -85,6 +86,7 @@ def test_captions(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     names = {figure["name"].partition(",")[0] for figure in found["figures"]}
     assert names == {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"}
     assert len(json.loads((tmp_path / "captions_results.json").read_text())) == rows
+    assert "Lowest ROUGE-L" in (tmp_path / "examples.html").read_text("utf-8")
     if not flags:
         data = DataSet.open(made / "world")
         data.image(data.image_ids("test")[0]).save(tmp_path / "photo.png")

@@ -154,10 +154,10 @@ def one(options: EvaluateOptions, out: Path) -> Path:
     official = result.submission(result.predictions)
     if official:
         (out / official[0]).write_text(official[1], encoding="utf-8")
-    if options.examples:
+    if options.examples > 0:
         page = answered.page(runs.read(out), result.predictions, Pictures(data, store), options.examples)
         write_bytes(out / "examples.html", page.encode())
-    pages = ", examples.html" if options.examples else ""
+    pages = ", examples.html" if options.examples > 0 else ""
     show(result.figures, result.by_kind, f"Written to {out / 'evaluation.json'}{pages} and predictions.parquet")
     return out / "evaluation.json"
 

@@ -43,7 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(folder: Path, name: str, **changes: Any) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    (folder / name / "examples.html").unlink(missing_ok=True)
     path = run(EvaluateOptions(folder / name, folder / "data", folder / "store", **changes))
+    assert path.with_name("examples.html").is_file() == (changes.get("examples") != 0)
     return json.loads(path.read_text()), pq.read_table(path.with_name("predictions.parquet")).to_pydict()
 
 
@@ -133,7 +135,7 @@ def test_search_with_texts_of_one_kind(folder: Path) -> None:
 def test_among_fewer_pictures(folder: Path) -> None:
     found, rows = evaluated(folder, "retrieval", pictures=5, split="train")
     assert (found["texts"], found["pictures"]) == (10, 5)
-    assert evaluated(folder, "retrieval", pictures=5, split="train")[1] == rows
+    assert evaluated(folder, "retrieval", pictures=5, split="train", examples=0)[1] == rows
     assert evaluated(folder, "retrieval", pictures=5, split="train", seed=1)[1]["query_id"] != rows["query_id"]
     with pytest.raises(ConfigError, match="has 48"):
         evaluated(folder, "retrieval", pictures=500, split="train")
