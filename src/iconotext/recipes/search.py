@@ -19,10 +19,10 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class Hit:
-    """A picture and the probability that the query belongs to it (without a matching head: its score, which only ranks)."""
+    """A picture and its score: the probability that the query belongs to it, of a dual encoder the cosine, which only ranks."""
 
     path: Path
-    probability: float
+    score: float
 
 
 def search(run: Path, folder: Path, query: str, top: int = 10, batch: int = 64) -> list[Hit]:
@@ -44,7 +44,7 @@ def search(run: Path, folder: Path, query: str, top: int = 10, batch: int = 64) 
         except DataError:
             some, scores = _one_by_one(model, some, query, console)
         hits += [Hit(path, score) for path, score in zip(some, scores)]
-    return sorted(hits, key=lambda hit: (-hit.probability, str(hit.path)))[:top]
+    return sorted(hits, key=lambda hit: (-hit.score, str(hit.path)))[:top]
 
 
 def _one_by_one(model: Model, files: list[Path], query: str, console: Console) -> tuple[list[Path], list[float]]:
@@ -64,9 +64,9 @@ def run(options: SearchOptions) -> None:
     hits = search(options.run, options.folder, options.query, options.top, options.batch)
     if options.json:
         for hit in hits:
-            print(json.dumps({"path": str(hit.path), "probability": hit.probability}, ensure_ascii=False))
+            print(json.dumps({"path": str(hit.path), "score": hit.score}, ensure_ascii=False))
         return
-    table = Table("", "probability", "picture", title=options.query)
+    table = Table("", "score", "picture", title=options.query)
     for place, hit in enumerate(hits, 1):
-        table.add_row(str(place), f"{hit.probability:.3f}", str(hit.path))
+        table.add_row(str(place), f"{hit.score:.3f}", str(hit.path))
     Console().print(table)
