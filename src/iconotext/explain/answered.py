@@ -78,8 +78,8 @@ def _sides(run: Run, rows: pa.Table, pictures: Pictures, most: int) -> Iterator[
         chosen = some(side, units, most)
         cases = [read(row) for row in rows.take(pa.array(chosen, pa.int64())).to_pylist()]
         title = f"{ident.capitalize()} {grade}".rstrip()
-        count = f"{plural(len(side), 'case')} of {len(values):,}; the data's first, o" if not grade else "O"
-        lead = f"{count}ne a picture or query while there are others."
+        count = "In order: " if grade else f"{plural(len(side), 'case')} of {len(values):,}, the data's first: "
+        lead = f"{count}one a picture or query, while there are others."
         body = wide([_card(case, pictures, bool(grade)) for case in cases], class_="cards small")
         yield Section(ident, title, lead, (body if cases else el("p", "None."),))
 
