@@ -91,8 +91,8 @@ def some(rows: NDArray[np.int64], units: Sequence[Any], most: int) -> list[int]:
         of.setdefault(units[row], []).append(row)
     first = [own[number % len(own)] for number, own in enumerate(of.values())][:most]
     taken = set(first)
-    rest = [row for row in rows.tolist() if row not in taken][: most - len(first)]
-    return [row for row in rows.tolist() if row in taken.union(rest)]
+    taken.update([row for row in rows.tolist() if row not in taken][: most - len(first)])
+    return [row for row in rows.tolist() if row in taken]
 
 
 def _card(case: Case, pictures: Pictures, graded: bool) -> Html:
