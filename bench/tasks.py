@@ -225,11 +225,16 @@ def told_of(evaluate: Sequence[str]) -> str:
 
 def page(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) -> str:
     """The page that ``--write`` writes."""
-    settings = [
-        f"| {task} | {each.after or 'pre-training'} | {each.steps} | {each.batch} | {' '.join(each.flags)} | {' '.join(each.evaluate)} |"
-        for task, each in SETTINGS.items()
-        if task in tasks
-    ]
+    settings = []
+    for task, each in SETTINGS.items():
+        cells = [
+            task,
+            each.after or "pre-training",
+            each.steps,
+            each.batch,
+            *map(" ".join, (each.flags, each.evaluate)),
+        ]
+        settings += [f"| {' | '.join(map(str, cells))} |"] if task in tasks else []
     figures = "\n".join(table(base, systems, tasks, seeds))
     return TEXT.format(figures=figures, settings="\n".join(settings), seeds=seeds, machine=machine())
 
