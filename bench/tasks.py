@@ -220,7 +220,8 @@ def table(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) 
 
 def told_of(evaluate: Sequence[str]) -> str:
     """What a search is among, where there is one."""
-    return f" of {evaluate[evaluate.index('--pictures') + 1]}" if "--pictures" in evaluate else ""
+    kind = f", {evaluate[evaluate.index('--kind') + 1]} captions" if "--kind" in evaluate else ""
+    return f" of {evaluate[evaluate.index('--pictures') + 1]}{kind}" if "--pictures" in evaluate else ""
 
 
 def page(base: Path, systems: Sequence[str], tasks: Sequence[str], seeds: int) -> str:
