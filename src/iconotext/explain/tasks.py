@@ -20,6 +20,7 @@ TITLES = {
     "entailment": "visual entailment",
     "retrieval": "image and text retrieval",
     "captions": "captions",
+    "foils": "true sentences and foils",
     "relevance": "relevance of products to queries",
 }
 """The tasks in words, in the order of the page."""
