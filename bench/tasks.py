@@ -42,8 +42,8 @@ Tiny systems, the small world's test split. Every model that is not from scratch
 system; those that see one side only began with it as well, and were trained and measured so. A task that begins with another
 one does so in every column: from scratch, with that task's run from scratch. Seeds of fine-tuning: {seeds}; means over several
 have 95 % intervals (Student's t over seeds); "(of 2)" where fewer were run. `bar` is what a model that works should reach.
-Longer runs, and runs that begin with another task, reach more, among them ViLBERT's questions (.862 after 2,400 steps that begin
-with expressions) and choices (Q→A .813 after those), which need longer to learn to count:
+Longer runs, and runs that begin with another task, reach more, among them ViLBERT's questions (.862 after 2,400 steps that
+begin with expressions) and choices (Q→A .813 after those), which need longer to learn to count:
 [foils, and what teaches left and right](tasks.md#foils-and-what-teaches-left-and-right).
 
 {figures}
