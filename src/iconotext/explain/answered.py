@@ -31,16 +31,14 @@ def page(run: Run, rows: pa.Table, pictures: Pictures, most: int) -> str:
     body += [wide(el("details", el("summary", "By kind"), _table(kinds), class_="kinds"))] if kinds else []
     sections = [Section("figures", "Figures", lead, tuple(body))]
     sections += _searches(run, pictures, most) if "rank" in rows.column_names else _sides(run, rows, pictures, most)
-    data = pictures.data
-    licence = str(data.info.get("made_by", {}).get("licence", "")) if data is not None else ""
-    return document(title, el("header", el("h1", title)), sections, licence, "evaluation.json")
+    return document(title, el("header", el("h1", title)), sections, pictures.licence, "evaluation.json")
 
 
 def _table(figures: tasks.Figures) -> Html:
     """Figures, a row each; what is measured with something removed stands beside what sees all."""
-    shown = [end for end in ("", *tasks.REMOVED) if any(_plain(name) + end == name for name in figures)]
+    shown = [end for end in ("", *tasks.REMOVED) if any(tasks.plain(name) + end == name for name in figures)]
     heads = ["Figure", *(end.removeprefix(", ") or "as it is" for end in shown)]
-    names = dict.fromkeys(_plain(name) for name in figures)
+    names = dict.fromkeys(tasks.plain(name) for name in figures)
     cells = {
         name: [el("td", tasks.told(figures.get(name + end)), data_label=head) for end, head in zip(shown, heads[1:])]
         for name in names
@@ -48,11 +46,6 @@ def _table(figures: tasks.Figures) -> Html:
     rows = [el("tr", el("th", words(name.replace("_", " ")), scope="row"), cells[name]) for name in names]
     head = el("thead", el("tr", [el("th", text, scope="col") for text in heads]))
     return el("table", head, el("tbody", rows), class_="tasks", style=f"--columns: {len(shown)}")
-
-
-def _plain(name: str) -> str:
-    """A figure's name without what was removed."""
-    return name.removesuffix(tasks.REMOVED[0]).removesuffix(tasks.REMOVED[1])
 
 
 def _searches(run: Run, pictures: Pictures, most: int) -> Iterator[Section]:
@@ -86,13 +79,10 @@ def _sides(run: Run, rows: pa.Table, pictures: Pictures, most: int) -> Iterator[
 
 def some(rows: NDArray[np.int64], units: Sequence[Any], most: int) -> list[int]:
     """Some of the rows in their order: the first of the first unit, the second of the second and so on, then what is left."""
-    of: dict[Any, list[int]] = {}
-    for row in rows.tolist():
-        of.setdefault(units[row], []).append(row)
-    first = [own[number % len(own)] for number, own in enumerate(of.values())][:most]
-    taken = set(first)
-    taken.update([row for row in rows.tolist() if row not in taken][: most - len(first)])
-    return [row for row in rows.tolist() if row in taken]
+    listed: list[int] = rows.tolist()
+    taken = set(predictions.one_each(listed, [units[row] for row in listed])[:most])
+    taken.update([row for row in listed if row not in taken][: most - len(taken)])
+    return [row for row in listed if row in taken]
 
 
 def _card(case: Case, pictures: Pictures, graded: bool) -> Html:

@@ -37,6 +37,11 @@ class Pictures:
     store: RegionStore | None
     lost: list[str] = field(default_factory=list)
 
+    @property
+    def licence(self) -> str:
+        """That of the pictures, where the data set tells it."""
+        return str(self.data.info.get("made_by", {}).get("licence", "")) if self.data is not None else ""
+
     def show(self, image_id: str, width: int, about: str = "") -> Html:
         """The picture, at most ``width`` pixels wide, or a frame that says that it is missing."""
         picture = self.picture(image_id)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ SHOWN = 6
 """The best pictures of a query that are shown."""
 
 Row = Mapping[str, Any]
+A = TypeVar("A")
 
 
 def questions(run: Run) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def questions(run: Run) -> list[dict[str, Any]]:
             "right": row["accuracy"] > 0,
             "without": row["blind_predicted"],
         }
-        for row in _one_each(rows, [row["image_id"] for row in rows])
+        for row in one_each(rows, [row["image_id"] for row in rows])
     ]
 
 
@@ -78,7 +79,7 @@ def queries(run: Run, data: DataSet | None) -> list[dict[str, Any]]:
             "answer_image": owner[row["query_id"]],
             "ranking": list(zip(row["found"][:SHOWN], row["found_scores"][:SHOWN])),
         }
-        for row in _one_each(rows, [owner[row["query_id"]] for row in rows])
+        for row in one_each(rows, [owner[row["query_id"]] for row in rows])
     ]
 
 
@@ -95,9 +96,9 @@ def _rows(run: Run, needed: str) -> list[Row]:
     return rows
 
 
-def _one_each(rows: list[Row], pictures: list[str]) -> list[Row]:
-    """One case of each picture: the first of the first picture, the second of the second, and so on, for variety."""
-    of: dict[str, list[Row]] = {}
-    for row, picture in zip(rows, pictures):
-        of.setdefault(picture, []).append(row)
+def one_each(rows: Sequence[A], units: Sequence[Any]) -> list[A]:
+    """One case of each unit, such as a picture: the first of the first, the second of the second, and so on, for variety."""
+    of: dict[Any, list[A]] = {}
+    for row, unit in zip(rows, units):
+        of.setdefault(unit, []).append(row)
     return [cases[number % len(cases)] for number, cases in enumerate(of.values())]

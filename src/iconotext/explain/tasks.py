@@ -58,7 +58,12 @@ def measured(run: Run, what: str = "figures") -> Figures:
     found = figures_of(run.evaluation.get(what))
     if not run.evaluation.get("blind"):
         return found
-    return {name.removesuffix(REMOVED[0]).removesuffix(REMOVED[1]): entry for name, entry in found.items()}
+    return {plain(name): entry for name, entry in found.items()}
+
+
+def plain(name: str) -> str:
+    """A figure's name without what was removed."""
+    return name.removesuffix(REMOVED[0]).removesuffix(REMOVED[1])
 
 
 def section(runs: Sequence[Run]) -> Section:

@@ -149,10 +149,9 @@ def write(scored: Scored, cut: Cut, out: Path, about: Mapping[str, Any], example
     figures = figures_of(scored, cut, choice) | {"made_with": dict(about), "cleaned": cleaned.fingerprint}
     write_json(out / "report.json", figures)
     pictures = Pictures(scored.data, None)
-    licence = str(scored.data.info.get("made_by", {}).get("licence", ""))
     shown = {"worst": listed(scored, choice, np.argsort(scored.scores, kind="stable")[:examples])}
     shown |= {"gone": border(scored, choice, removed=True), "stay": border(scored, choice, removed=False)}
-    write_bytes(out / "report.html", page(figures, shown, pictures, licence).encode())
+    write_bytes(out / "report.html", page(figures, shown, pictures, pictures.licence).encode())
     say(figures, out)
     return out / "report.html"
 

@@ -207,8 +207,7 @@ def page(
     """The page, with the cases where either is better."""
     names = (options.run_a.resolve().name, options.run_b.resolve().name)
     names = (f"A, {names[0]}", f"B, {names[1]}")
-    data = _data(options, both)
-    pictures = Pictures(data, None)
+    pictures = Pictures(_data(options, both), None)
     sections = [table([asdict(difference) for difference in found], *names)]
     first, second = both.values
     for side, name in zip(("first", "second"), names):
@@ -217,8 +216,7 @@ def page(
         title = f"{name}, is better: {plural(int(sides[side].sum()), 'case')}"
         sections.append(cases(side, title, listed, names, pictures))
     heading = f"{names[0]}, and {names[1]}: {both.evaluation.get('task')}"
-    licence = str(data.info.get("made_by", {}).get("licence", "")) if data is not None else ""
-    return document(heading, el("header", el("h1", heading)), sections, licence)
+    return document(heading, el("header", el("h1", heading)), sections, pictures.licence)
 
 
 def _data(options: ErrorsOptions, both: Both) -> DataSet | None:

@@ -52,8 +52,7 @@ def run(options: ReportOptions) -> Path:
     data, store = _data(options, runs), _store(options, runs)
     pictures = Pictures(data, store)
     sections = list(_sections(runs, pictures, options.examples))
-    licence = str(data.info.get("made_by", {}).get("licence", "")) if data is not None else ""
-    page = document(title(runs, data), header(runs, data), sections, licence)
+    page = document(title(runs, data), header(runs, data), sections, pictures.licence)
     file = options.run / "report.html"
     write_json(options.run / "report.json", summary.figures(runs))
     write_bytes(file, page.encode())
